@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A logical unit: daemon-wide, whatever targets map it.  Made and ended by core/target on the control thread; used by
+ * all workers at once.
+ */
+#ifndef TGTKIT_SCSI_LOGICAL_UNIT_H
+#define TGTKIT_SCSI_LOGICAL_UNIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rt/loop.h"
+
+struct store;
+struct scsi_logical_unit;
+
+struct scsi_logical_unit_spec {
+	const char *name;            /* for messages: "file:/srv/a.img" */
+	struct store *store;         /* opened; outlives the unit */
+	uint32_t logical_block_bytes;  /* 512 or 4096 */
+	uint32_t physical_block_bytes; /* 0: as the store says */
+	const char *serial;  /* VPD 80h and the designators of 83h; 1 to 36 printable ASCII bytes */
+	const char *vendor;  /* T10 vendor, up to 8 bytes; NULL or "": "TGTKIT" */
+	const char *product; /* up to 16; NULL or "": "VIRTUAL-DISK" */
+	bool read_only, removable, thin, write_cache;
+	bool persistent_reservations, compare_and_write, orwrite, extended_copy, unmap;
+	uint64_t command_timeout_us; /* deadline of each command at the store */
+	uint64_t task_management_timeout_us;
+};
+
+/* 0 or negative errno. */
+int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct scsi_logical_unit **unit);
+/* No nexus refers to it any more and no command is under way. */
+void scsi_logical_unit_destroy(struct scsi_logical_unit *unit);
+
+const char *scsi_logical_unit_name(const struct scsi_logical_unit *unit);
+const char *scsi_logical_unit_serial(const struct scsi_logical_unit *unit);
+struct store *scsi_logical_unit_store(const struct scsi_logical_unit *unit);
+uint64_t scsi_logical_unit_blocks(const struct scsi_logical_unit *unit);
+
+/* Control thread.  Tells every nexus: CAPACITY DATA HAS CHANGED. */
+void scsi_logical_unit_capacity_changed(struct scsi_logical_unit *unit);
+/* Control thread.  The backend is down (every medium command answers NOT READY 04h/0Ch) or back. */
+void scsi_logical_unit_set_available(struct scsi_logical_unit *unit, bool available);
+
+/* Control thread: makes the unit quiet: later commands answer NOT READY; when every command under way has finished, and
+ * every write has been flushed if `flush`, `done` is posted to the control loop with `status` (0 or negative errno). */
+struct scsi_unit_quiesce {
+	struct rt_post done;
+	struct rt_loop *reply_to;
+	bool flush;
+	int status;
+	/* private */
+	_Atomic unsigned outstanding;
+	struct scsi_logical_unit *unit;
+	void *private_state;
+};
+void scsi_logical_unit_quiesce(struct scsi_logical_unit *unit, struct scsi_unit_quiesce *quiesce);
+
+#endif
