@@ -428,6 +428,7 @@ START_TEST(nobody_overtakes_those_that_wait)
 	all_wait();
 	rt_memory_give(memory, &singles[0]);
 	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, 1, &buffer), -ENOMEM);
+	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, limit(RT_MEMORY_READ) + 1, &buffer), -E2BIG);
 	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_SOLICITED, 1, &buffer), 0);
 	rt_loop_turn(loop, -1);
 	ck_assert_uint_eq(served_count, 1);
