@@ -71,7 +71,12 @@ void iscsi_directory_drop(struct iscsi_directory *directory);
 const struct iscsi_target *iscsi_directory_find_target(const struct iscsi_directory *directory, const char *name);
 const struct iscsi_target_port *iscsi_target_find_port(const struct iscsi_target *target, uint16_t tag);
 
-/* RFC 7143 4.2.7.1 and RFC 3722: iqn., eui. or naa. with legal characters, 223 bytes at most. */
+/* RFC 7143 4.2.7.1 and RFC 3722: iqn., eui. or naa. with legal characters, 223 bytes at most, in normal form: RFC 3722
+ * folds case, so a name with capitals is valid only after iscsi_name_normalise. */
 bool iscsi_name_is_valid(const char *name);
+/* What an initiator may call itself: not every initiator in the field follows the format, but all of them send 1 to 223
+ * bytes of UTF-8 without spaces and control characters. */
+bool iscsi_name_is_presentable(const char *name);
+void iscsi_name_normalise(char *name); /* folds ASCII capitals in place */
 
 #endif
