@@ -15,8 +15,19 @@
 #include "iscsi/session.h"
 #include "rt/log.h"
 
-#define NANOSECONDS  1000000000ull
-#define MICROSECONDS 1000000ull
+#define NANOSECONDS   1000000000ull
+#define MICROSECONDS  1000000ull
+#define LAST_WORDS_US (2 * MICROSECONDS)
+
+/* The peer may still be sending; nobody wants it any more. */
+static void discard_input(struct iscsi_connection *connection)
+{
+	ssize_t length =
+	    recv(connection->socket.fd, connection->worker->receive_buffer, ISCSI_RECEIVE_BUFFER_BYTES, MSG_DONTWAIT);
+
+	if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
+		iscsi_connection_close(connection, NULL);
+}
 
 static void socket_ready(struct rt_fd *self, uint32_t events)
 {
@@ -24,13 +35,22 @@ static void socket_ready(struct rt_fd *self, uint32_t events)
 
 	if (events & RT_FD_WRITE)
 		iscsi_transmit(connection);
-	if (connection->state == ISCSI_CONNECTION_CLOSED)
-		return;
-	if (connection->state == ISCSI_CONNECTION_LOGIN || connection->state == ISCSI_CONNECTION_FULL_FEATURE) {
+	switch (connection->state) {
+	case ISCSI_CONNECTION_LOGIN:
+	case ISCSI_CONNECTION_FULL_FEATURE:
 		if (events & (RT_FD_READ | RT_FD_ERROR))
 			iscsi_receive(connection);
-	} else if (events & RT_FD_ERROR) {
-		iscsi_connection_close(connection, "connection reset by the initiator");
+		break;
+	case ISCSI_CONNECTION_LINGERS:
+		discard_input(connection);
+		break;
+	case ISCSI_CONNECTION_WAITS_FOR_SESSION:
+	case ISCSI_CONNECTION_LAST_WORDS:
+		if (events & RT_FD_ERROR)
+			iscsi_connection_close(connection, "connection reset by the initiator");
+		break;
+	case ISCSI_CONNECTION_CLOSED:
+		break;
 	}
 }
 
@@ -39,6 +59,11 @@ static void login_timed_out(struct rt_timer *timer)
 	struct iscsi_connection *connection = RT_CONTAINER_OF(timer, struct iscsi_connection, timer);
 
 	iscsi_connection_close(connection, "the login has not finished within login_timeout_s");
+}
+
+static void last_words_timed_out(struct rt_timer *timer)
+{
+	iscsi_connection_close(RT_CONTAINER_OF(timer, struct iscsi_connection, timer), NULL);
 }
 
 static void set_socket_options(int fd)
@@ -113,7 +138,6 @@ static void drop_login(struct iscsi_connection *connection)
 void iscsi_connection_close(struct iscsi_connection *connection, const char *reason)
 {
 	static struct rt_log_limit limit = RT_LOG_LIMIT(20);
-	bool in_login = connection->session == NULL;
 
 	if (connection->state == ISCSI_CONNECTION_CLOSED)
 		return;
@@ -133,25 +157,34 @@ void iscsi_connection_close(struct iscsi_connection *connection, const char *rea
 	rt_list_remove(&connection->in_worker);
 	atomic_fetch_sub_explicit(&connection->worker->connection_count, 1, memory_order_relaxed);
 	iscsi_worker_check_stopped(connection->worker);
-	iscsi_admission_leave(&connection->peer_address, in_login);
+	iscsi_admission_leave(&connection->peer_address, !connection->logged_in);
 	rt_loop_defer(connection->worker->rt->loop, RT_PHASE_SEND, &connection->destroy);
 }
 
 void iscsi_connection_finish(struct iscsi_connection *connection)
 {
-	if (connection->state == ISCSI_CONNECTION_CLOSED)
+	struct rt_loop *loop = connection->worker->rt->loop;
+
+	if (connection->state == ISCSI_CONNECTION_CLOSED || connection->state == ISCSI_CONNECTION_LAST_WORDS ||
+	    connection->state == ISCSI_CONNECTION_LINGERS)
 		return;
 	connection->state = ISCSI_CONNECTION_LAST_WORDS;
-	if (!connection->transmitter.first) {
-		iscsi_connection_close(connection, NULL);
-		return;
-	}
-	if (!connection->transmitter.waits_for_room)
+	if (connection->session)
+		iscsi_session_close(connection->session);
+	/* A peer that does not take them does not hold us up. */
+	connection->timer.expired = last_words_timed_out;
+	rt_timer_arm(loop, &connection->timer, LAST_WORDS_US);
+	if (!connection->transmitter.first)
+		iscsi_connection_linger(connection);
+	else if (!connection->transmitter.waits_for_room)
 		(void)rt_fd_modify(&connection->socket, 0);
-	/* A peer that does not take them does not hold us up either. */
-	connection->timer.expired = login_timed_out;
-	rt_timer_arm(connection->worker->rt->loop, &connection->timer,
-		     iscsi_server_options()->login_timeout_s * MICROSECONDS);
+}
+
+void iscsi_connection_linger(struct iscsi_connection *connection)
+{
+	connection->state = ISCSI_CONNECTION_LINGERS;
+	if (shutdown(connection->socket.fd, SHUT_WR) || rt_fd_modify(&connection->socket, RT_FD_READ))
+		iscsi_connection_close(connection, NULL);
 }
 
 void iscsi_connection_check_drained(struct iscsi_connection *connection)

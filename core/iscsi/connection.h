@@ -24,8 +24,9 @@ enum iscsi_connection_state {
 	ISCSI_CONNECTION_LOGIN,
 	ISCSI_CONNECTION_WAITS_FOR_SESSION, /* the old session of the same name is being ended */
 	ISCSI_CONNECTION_FULL_FEATURE,
-	ISCSI_CONNECTION_LAST_WORDS, /* nothing more is read; closed when all is sent */
-	ISCSI_CONNECTION_CLOSED,     /* off the loop; freed with the last output that refers to it */
+	ISCSI_CONNECTION_LAST_WORDS, /* nothing more is read; the session is gone; what is queued goes out */
+	ISCSI_CONNECTION_LINGERS, /* all is sent: waits for the peer to close, lest a reset overtake the last words */
+	ISCSI_CONNECTION_CLOSED,  /* off the loop; freed with the last output that refers to it */
 };
 
 struct iscsi_connection {
@@ -37,7 +38,8 @@ struct iscsi_connection {
 	uint64_t last_received_ns;
 	bool ping_outstanding;
 	bool stat_sn_known;
-	bool draining; /* no new commands: the server is stopping */
+	bool logged_in; /* has been, also when the session is gone */
+	bool draining;	/* no new commands: the server is stopping */
 	uint16_t portal_group_tag;
 	uint16_t cid;
 	uint32_t stat_sn;      /* of the next response */
@@ -61,8 +63,10 @@ void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal
 /* Ends the connection now, and its session with it.  `reason` goes to the log; NULL: nothing to say.  Safe inside any
  * callback of the connection; its memory stays until the end of the turn. */
 void iscsi_connection_close(struct iscsi_connection *connection, const char *reason);
-/* Sends what is queued, then closes. */
+/* Ends the session, sends what is queued, then closes. */
 void iscsi_connection_finish(struct iscsi_connection *connection);
+/* All of the last words are out. */
+void iscsi_connection_linger(struct iscsi_connection *connection);
 /* A step back from work: closes if draining and idle. */
 void iscsi_connection_check_drained(struct iscsi_connection *connection);
 /* The server is stopping. */

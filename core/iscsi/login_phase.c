@@ -75,6 +75,7 @@ static void enter_full_feature(struct iscsi_connection *connection, struct iscsi
 	connection->receiver.data_digest = connection->transmitter.data_digest = session->parameters.data_digest;
 	rt_log_limited(&limit, RT_LOG_INFO, "%s logged in from %s to %s", session->initiator_name, connection->peer,
 		       session->discovery ? "discovery" : session->target_name);
+	connection->logged_in = true;
 	iscsi_admission_logged_in();
 	iscsi_connection_start_watch(connection);
 	if (connection->draining)

@@ -72,14 +72,12 @@ static void choose_sink(struct iscsi_connection *connection, struct iscsi_task *
 {
 	struct iscsi_receiver *receiver = &connection->receiver;
 
-	if (task->state != ISCSI_TASK_HELD && task->state != ISCSI_TASK_COLLECTING &&
-	    task->state != ISCSI_TASK_EXECUTING)
+	/* A command that is answered already, or takes no data-out: whatever comes is dropped. */
+	if (task->state != ISCSI_TASK_HELD && task->state != ISCSI_TASK_COLLECTING)
 		return;
 	receiver->task = task;
 	iscsi_task_hold(task);
 	receiver->task_offset = 0;
-	if (task->state == ISCSI_TASK_EXECUTING)
-		return; /* a command that takes no data-out: whatever comes is dropped */
 	receiver->sink = task->state == ISCSI_TASK_HELD ? ISCSI_SINK_HELD : ISCSI_SINK_TASK;
 	receiver->sink_bytes = length;
 	if (receiver->sink == ISCSI_SINK_TASK && length > task->wanted)

@@ -222,7 +222,7 @@ static void all_sent(struct iscsi_connection *connection)
 			(void)rt_fd_modify(&connection->socket, RT_FD_READ);
 	}
 	if (connection->state == ISCSI_CONNECTION_LAST_WORDS) {
-		iscsi_connection_close(connection, NULL);
+		iscsi_connection_linger(connection);
 		return;
 	}
 	if (connection->session && iscsi_session_owes_window(connection->session))
