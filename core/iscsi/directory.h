@@ -33,7 +33,7 @@ struct iscsi_target_parameters {
 
 /* A target seen through one of its portal groups: a SCSI target port. */
 struct iscsi_target_port {
-	uint16_t tag;                     /* target portal group tag */
+	uint16_t tag;			  /* target portal group tag */
 	uint16_t relative_target_port_id; /* 1 to 65535, daemon-wide */
 };
 
@@ -47,8 +47,8 @@ struct iscsi_target {
 
 struct iscsi_portal {
 	struct sockaddr_storage address; /* as listened on */
-	const char *advertise;           /* "203.0.113.5:3260", or NULL: the address itself, or where a wildcard: the
-	                                  * one that the initiator connected to */
+	const char *advertise;		 /* "203.0.113.5:3260", or NULL: the address itself, or where a wildcard: the
+					  * one that the initiator connected to */
 };
 
 struct iscsi_portal_group {
@@ -60,7 +60,7 @@ struct iscsi_portal_group {
 struct iscsi_directory {
 	atomic_uint references;
 	void (*released)(struct iscsi_directory *directory); /* any thread; the last reference is gone */
-	const struct iscsi_target *targets;                  /* ascending by strcmp of name */
+	const struct iscsi_target *targets;		     /* ascending by strcmp of name */
 	size_t target_count;
 	const struct iscsi_portal_group *groups; /* ascending by tag */
 	size_t group_count;

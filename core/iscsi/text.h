@@ -29,9 +29,9 @@ void iscsi_text_add(struct iscsi_text *text, const char *key, const char *value)
 struct iscsi_text_context {
 	struct iscsi_directory *directory;
 	const char *initiator_name;
-	const struct iscsi_target *target;          /* of a normal session; NULL in discovery */
+	const struct iscsi_target *target;	      /* of a normal session; NULL in discovery */
 	const struct sockaddr_storage *local_address; /* that the initiator connected to */
-	struct iscsi_parameters *parameters;        /* MaxRecvDataSegmentLength may be declared anew */
+	struct iscsi_parameters *parameters;	      /* MaxRecvDataSegmentLength may be declared anew */
 };
 
 /* The answer to SendTargets=value, added to `response`: what of the directory the initiator may know of. */
