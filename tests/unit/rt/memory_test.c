@@ -183,6 +183,19 @@ START_TEST(fragments_serve_as_far_as_the_segments_reach)
 }
 END_TEST
 
+START_TEST(a_take_that_fails_half_way_loses_no_page)
+{
+	take_single_pages(RT_MEMORY_READ);
+	give_every_second_page();
+	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, 2 * RT_BUFFER_MAXIMUM_SEGMENTS * PAGE, &buffer),
+			 -ENOMEM);
+	for (size_t i = 0; i < single_count; i++)
+		rt_memory_give(memory, &singles[i]);
+	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, limit(RT_MEMORY_READ), &buffer), 0);
+	ck_assert_uint_eq(buffer.segment_count, limit(RT_MEMORY_READ) / RT_MEMORY_LARGEST_BLOCK_BYTES);
+}
+END_TEST
+
 START_TEST(a_class_that_has_drained_is_whole_again)
 {
 	take_single_pages(RT_MEMORY_READ);
@@ -428,6 +441,7 @@ START_TEST(nobody_overtakes_those_that_wait)
 	all_wait();
 	rt_memory_give(memory, &singles[0]);
 	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, 1, &buffer), -ENOMEM);
+	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, limit(RT_MEMORY_READ) + 1, &buffer), -E2BIG);
 	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_SOLICITED, 1, &buffer), 0);
 	rt_loop_turn(loop, -1);
 	ck_assert_uint_eq(served_count, 1);
@@ -523,6 +537,7 @@ static void add_take_tests(Suite *suite)
 	tcase_add_test(tests, a_full_share_refuses_and_leaves_the_buffer_alone);
 	tcase_add_test(tests, what_can_never_fit_is_told_apart);
 	tcase_add_test(tests, fragments_serve_as_far_as_the_segments_reach);
+	tcase_add_test(tests, a_take_that_fails_half_way_loses_no_page);
 	tcase_add_test(tests, a_class_that_has_drained_is_whole_again);
 	tcase_add_test(tests, the_largest_transfer_fits_every_class);
 	tcase_add_test(tests, buffers_never_overlap);
