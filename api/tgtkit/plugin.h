@@ -162,7 +162,8 @@ struct tgtkit_segment {
 	uint32_t region;
 };
 
-/* Memory that requests point into, fixed before the first queue is opened: for registered buffers. */
+/* Memory that requests point into, fixed before the first queue is opened: for registered buffers.  Length 0: none of the
+ * queue's requests points there.  The list stays until queue_close. */
 struct tgtkit_region {
 	void *address;
 	size_t length;
@@ -339,7 +340,9 @@ struct tgtkit_async {
 	int (*submit)(void *queue_context, struct tgtkit_request *request);
 	/* After a batch of submits, once per context: the worker context if there is worker_open, else the queue's. */
 	void (*commit)(void *context);                                       /* optional */
-	void (*cancel)(void *queue_context, struct tgtkit_request *request); /* optional, best effort */
+	/* Optional, best effort: wanted is an early `complete`, with -ECANCELED if nothing was done.  May also come for a
+	 * request that has just been completed. */
+	void (*cancel)(void *queue_context, struct tgtkit_request *request);
 	void (*queue_close)(void *queue_context);                            /* no request is outstanding */
 	/* Optional: one context per plugin and worker, shared by its units. */
 	int (*worker_open)(struct tgtkit_worker *worker, void **worker_context);
@@ -359,7 +362,7 @@ struct tgtkit_plugin {
 	uint32_t scratch_bytes;          /* wanted in every request */
 	uint32_t reserved;
 
-	/* Control verbs.  `error` is filled on failure. */
+	/* Control verbs.  `error` is filled on failure.  Required are open and close. */
 	int (*check)(const struct tgtkit_open_args *args, struct tgtkit_error *error); /* opens nothing for writing */
 	int (*open)(const struct tgtkit_open_args *args, void **handle, struct tgtkit_capabilities *capabilities,
 		    struct tgtkit_error *error);

@@ -33,7 +33,7 @@ struct iscsi_target_parameters {
 
 /* A target seen through one of its portal groups: a SCSI target port. */
 struct iscsi_target_port {
-	uint16_t tag;                     /* target portal group tag */
+	uint16_t tag;			  /* target portal group tag */
 	uint16_t relative_target_port_id; /* 1 to 65535, daemon-wide */
 };
 
@@ -47,8 +47,8 @@ struct iscsi_target {
 
 struct iscsi_portal {
 	struct sockaddr_storage address; /* as listened on */
-	const char *advertise;           /* "203.0.113.5:3260", or NULL: the address itself, or where a wildcard: the
-	                                  * one that the initiator connected to */
+	const char *advertise;		 /* "203.0.113.5:3260", or NULL: the address itself, or where a wildcard: the
+					  * one that the initiator connected to */
 };
 
 struct iscsi_portal_group {
@@ -60,7 +60,7 @@ struct iscsi_portal_group {
 struct iscsi_directory {
 	atomic_uint references;
 	void (*released)(struct iscsi_directory *directory); /* any thread; the last reference is gone */
-	const struct iscsi_target *targets;                  /* ascending by strcmp of name */
+	const struct iscsi_target *targets;		     /* ascending by strcmp of name */
 	size_t target_count;
 	const struct iscsi_portal_group *groups; /* ascending by tag */
 	size_t group_count;
@@ -71,7 +71,12 @@ void iscsi_directory_drop(struct iscsi_directory *directory);
 const struct iscsi_target *iscsi_directory_find_target(const struct iscsi_directory *directory, const char *name);
 const struct iscsi_target_port *iscsi_target_find_port(const struct iscsi_target *target, uint16_t tag);
 
-/* RFC 7143 4.2.7.1 and RFC 3722: iqn., eui. or naa. with legal characters, 223 bytes at most. */
+/* RFC 7143 4.2.7.1 and RFC 3722: iqn., eui. or naa. with legal characters, 223 bytes at most, in normal form: RFC 3722
+ * folds case, so a name with capitals is valid only after iscsi_name_normalise. */
 bool iscsi_name_is_valid(const char *name);
+/* What an initiator may call itself: not every initiator in the field follows the format, but all of them send 1 to 223
+ * bytes of UTF-8 without spaces and control characters. */
+bool iscsi_name_is_presentable(const char *name);
+void iscsi_name_normalise(char *name); /* folds ASCII capitals in place */
 
 #endif

@@ -16,9 +16,9 @@
 
 /* What an unauthenticated peer may send in one logical request (all PDUs joined by the C bit), and what we accept as a
  * data segment during login (RFC 7143 13.12: the default of MaxRecvDataSegmentLength). */
-#define ISCSI_LOGIN_TEXT_BYTES 16384u
+#define ISCSI_LOGIN_TEXT_BYTES	       16384u
 #define ISCSI_LOGIN_DATA_SEGMENT_BYTES 8192u
-#define ISCSI_LOGIN_MAXIMUM_REQUESTS 64u
+#define ISCSI_LOGIN_MAXIMUM_REQUESTS   64u
 
 struct iscsi_login_context {
 	struct iscsi_directory *directory; /* a reference is held by the caller while the login lasts */

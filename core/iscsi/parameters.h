@@ -24,4 +24,7 @@ struct iscsi_parameters {
 	char task_reporting[16]; /* RFC 7144: RFC3720, ResponseFence or FastAbort */
 };
 
+/* What holds where nothing was negotiated, RFC 7143 section 13. */
+void iscsi_parameters_set_defaults(struct iscsi_parameters *parameters);
+
 #endif

@@ -11,7 +11,7 @@
 
 #include "rt/bytes.h"
 
-#define ISCSI_BHS_BYTES 48u
+#define ISCSI_BHS_BYTES	   48u
 #define ISCSI_DIGEST_BYTES 4u
 #define ISCSI_RESERVED_TAG 0xffffffffu
 
@@ -40,18 +40,18 @@ enum iscsi_target_opcode {
 };
 
 /* Byte 0. */
-#define ISCSI_IMMEDIATE 0x40u
+#define ISCSI_IMMEDIATE	  0x40u
 #define ISCSI_OPCODE_MASK 0x3fu
 
 /* Byte 1. */
-#define ISCSI_FINAL 0x80u          /* most PDUs */
-#define ISCSI_TRANSIT 0x80u        /* Login */
-#define ISCSI_CONTINUE 0x40u       /* Login, Text */
-#define ISCSI_COMMAND_READ 0x40u   /* SCSI Command */
-#define ISCSI_COMMAND_WRITE 0x20u  /* SCSI Command */
-#define ISCSI_ATTRIBUTE_MASK 0x07u /* SCSI Command */
-#define ISCSI_DATA_IN_STATUS 0x01u
-#define ISCSI_RESIDUAL_OVERFLOW 0x04u
+#define ISCSI_FINAL		 0x80u /* most PDUs */
+#define ISCSI_TRANSIT		 0x80u /* Login */
+#define ISCSI_CONTINUE		 0x40u /* Login, Text */
+#define ISCSI_COMMAND_READ	 0x40u /* SCSI Command */
+#define ISCSI_COMMAND_WRITE	 0x20u /* SCSI Command */
+#define ISCSI_ATTRIBUTE_MASK	 0x07u /* SCSI Command */
+#define ISCSI_DATA_IN_STATUS	 0x01u
+#define ISCSI_RESIDUAL_OVERFLOW	 0x04u
 #define ISCSI_RESIDUAL_UNDERFLOW 0x02u
 
 /* Offsets of fields. */
@@ -64,9 +64,9 @@ enum {
 	ISCSI_AT_LUN = 8,
 	ISCSI_AT_INITIATOR_TASK_TAG = 16,
 	ISCSI_AT_TARGET_TRANSFER_TAG = 20,
-	ISCSI_AT_CMD_SN = 24,      /* from the initiator */
+	ISCSI_AT_CMD_SN = 24,	   /* from the initiator */
 	ISCSI_AT_EXP_STAT_SN = 28, /* from the initiator */
-	ISCSI_AT_STAT_SN = 24,     /* from the target */
+	ISCSI_AT_STAT_SN = 24,	   /* from the target */
 	ISCSI_AT_EXP_CMD_SN = 28,  /* from the target */
 	ISCSI_AT_MAX_CMD_SN = 32,  /* from the target */
 	ISCSI_AT_EXPECTED_DATA_TRANSFER_LENGTH = 20,
@@ -82,13 +82,16 @@ enum {
 	/* Login */
 	ISCSI_AT_VERSION_MAX = 2,
 	ISCSI_AT_VERSION_ACTIVE = 3, /* version-min in a request */
-	ISCSI_AT_ISID = 8,           /* six bytes */
+	ISCSI_AT_ISID = 8,	     /* six bytes */
 	ISCSI_AT_TSIH = 14,
 	ISCSI_AT_CID = 20,
 	ISCSI_AT_STATUS_CLASS = 36,
 	ISCSI_AT_STATUS_DETAIL = 37,
 	/* Async */
 	ISCSI_AT_ASYNC_EVENT = 36,
+	ISCSI_AT_ASYNC_PARAMETER1 = 38,
+	ISCSI_AT_ASYNC_PARAMETER2 = 40,
+	ISCSI_AT_ASYNC_PARAMETER3 = 42,
 };
 
 enum iscsi_reject_reason {

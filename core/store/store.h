@@ -64,8 +64,12 @@ struct store_request {
 	uint32_t extents_count;
 	/* private to core/store */
 	struct store *store;
-	void *private_state;
+	struct tgtkit_worker *origin;     /* that submitted it */
+	struct store_io *io;              /* what the plugin works on, or */
+	struct store_operation *steps;    /* what makes several requests of it; both NULL once it has ended */
 	struct store_request *next;
+	struct rt_post post;
+	bool cancelling, returned;
 };
 
 /* On a worker. */
