@@ -19,7 +19,8 @@
 static unsigned char model[SIZE_BYTES];
 static unsigned seed;
 
-struct try {
+struct
+try {
 	struct rig_request base;
 	struct tgtkit_segment segments[MOST_SEGMENTS];
 	unsigned char *memory;
@@ -34,10 +35,10 @@ static unsigned pick(unsigned count)
 	return (unsigned)rand_r(&seed) % count;
 }
 
-#define PICK_OF(...)                                                                                                   \
-	((const unsigned[]){__VA_ARGS__})[pick(sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned))]
+#define PICK_OF(...) ((const unsigned[]){__VA_ARGS__})[pick(sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned))]
 
-/* ---- A random store ------------------------------------------------------------------------------------------------ */
+/* ---- A random store ------------------------------------------------------------------------------------------------
+ */
 
 static void choose_limits(void)
 {
@@ -80,7 +81,8 @@ static void choose_store(void)
 	rig.seed = seed;
 }
 
-/* ---- Random requests, none of which touches another's blocks ------------------------------------------------------- */
+/* ---- Random requests, none of which touches another's blocks -------------------------------------------------------
+ */
 
 static void cut_segments(struct try *try, size_t length)
 {
@@ -170,7 +172,8 @@ static bool all_done(void *context)
 	return true;
 }
 
-/* ---- Comparing ----------------------------------------------------------------------------------------------------- */
+/* ---- Comparing -----------------------------------------------------------------------------------------------------
+ */
 
 static void compare_read(const struct try *try)
 {

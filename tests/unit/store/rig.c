@@ -16,14 +16,15 @@ struct rt_worker *rig_worker;
 
 static atomic_uint done_count;
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------------------------------
+ */
 
 void rig_reset(uint64_t size_bytes)
 {
 	memset(&rig, 0, sizeof(rig));
 	rig.capabilities = (struct tgtkit_capabilities){
-		.size_bytes = size_bytes,
-		.flags = TGTKIT_CAN_FLUSH | TGTKIT_VOLATILE_CACHE,
+	    .size_bytes = size_bytes,
+	    .flags = TGTKIT_CAN_FLUSH | TGTKIT_VOLATILE_CACHE,
 	};
 	rig.seed = 1;
 	pthread_mutex_init(&rig.lock, NULL);
@@ -46,9 +47,9 @@ void rig_free(void)
 int rig_try_open(char error[static STORE_ERROR_BYTES])
 {
 	struct store_spec spec = {
-		.plugin = rig_plugin(),
-		.path = "test",
-		.logical_block_bytes = RIG_BLOCK,
+	    .plugin = rig_plugin(),
+	    .path = "test",
+	    .logical_block_bytes = RIG_BLOCK,
 	};
 
 	return store_open(&spec, &rig_store, error);
@@ -77,7 +78,8 @@ void rig_release(void)
 	rt_workers_release_current();
 }
 
-/* ---- Turning ------------------------------------------------------------------------------------------------------- */
+/* ---- Turning -------------------------------------------------------------------------------------------------------
+ */
 
 #define TURN_LIMIT_NS (20ull * 1000 * 1000 * 1000)
 
@@ -96,7 +98,8 @@ void rig_turn_until(bool (*condition)(void *context), void *context)
 	}
 }
 
-/* ---- Requests ------------------------------------------------------------------------------------------------------ */
+/* ---- Requests ------------------------------------------------------------------------------------------------------
+ */
 
 static void request_done(struct store_request *self)
 {
@@ -114,13 +117,13 @@ void rig_submit(struct rig_request *request, uint32_t operation, uint32_t flags,
 	memset(request, 0, sizeof(*request));
 	request->segment = (struct tgtkit_segment){data, (uint32_t)length, TGTKIT_NO_REGION};
 	request->request = (struct store_request){
-		.operation = operation,
-		.flags = flags,
-		.offset = offset,
-		.length = length,
-		.segments = data != NULL ? &request->segment : NULL,
-		.segment_count = data != NULL ? 1 : 0,
-		.done = request_done,
+	    .operation = operation,
+	    .flags = flags,
+	    .offset = offset,
+	    .length = length,
+	    .segments = data != NULL ? &request->segment : NULL,
+	    .segment_count = data != NULL ? 1 : 0,
+	    .done = request_done,
 	};
 	store_submit(rig_store, &request->request);
 	ck_assert_msg(!atomic_load(&request->done), "a request was told inside store_submit");
@@ -150,7 +153,8 @@ void rig_wait_done(struct rig_request *request)
 	}
 }
 
-/* ---- Other workers ------------------------------------------------------------------------------------------------- */
+/* ---- Other workers -------------------------------------------------------------------------------------------------
+ */
 
 struct errand {
 	struct rt_post post;

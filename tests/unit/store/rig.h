@@ -43,7 +43,8 @@ struct rig {
 	uint32_t extents_count;
 	/* Seen. */
 	atomic_uint reads, writes, flushes, discards, zeros, extent_queries, commits, cancels, refused;
-	atomic_uint queue_opens, queue_closes, worker_opens, worker_closes, opens, closes, in_call, most_in_call, polled;
+	atomic_uint queue_opens, queue_closes, worker_opens, worker_closes, opens, closes, in_call, most_in_call,
+	    polled;
 	atomic_uint inline_calls;
 	uint64_t largest_transfer_bytes;
 	uint32_t most_segments;

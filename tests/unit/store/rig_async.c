@@ -9,7 +9,8 @@
 #include "unit/store/rig.h"
 #include "unit/store/rig_plugin.h"
 
-/* ---- Held requests: of all queues, under the lock ------------------------------------------------------------------ */
+/* ---- Held requests: of all queues, under the lock ------------------------------------------------------------------
+ */
 
 static struct tgtkit_request *take_held(unsigned index)
 {
@@ -69,7 +70,8 @@ void rig_complete_all_held(void)
 	pay_ready();
 }
 
-/* ---- A thread of the plugin's own ---------------------------------------------------------------------------------- */
+/* ---- A thread of the plugin's own ----------------------------------------------------------------------------------
+ */
 
 static void *serve(void *argument)
 {
@@ -101,7 +103,8 @@ void rig_stop_thread(void)
 	pthread_join(rig.thread, NULL);
 }
 
-/* ---- The tier ------------------------------------------------------------------------------------------------------ */
+/* ---- The tier ------------------------------------------------------------------------------------------------------
+ */
 
 static int async_queue_open(void *handle, const struct tgtkit_queue_open_args *args, void **queue_context)
 {
@@ -208,25 +211,24 @@ static void async_worker_close(void *worker_context)
 }
 
 #define COMMON_FUNCTIONS                                                                                               \
-	.queue_open = async_queue_open, .submit = async_submit, .cancel = async_cancel,                                \
-	.queue_close = async_queue_close
+	.queue_open = async_queue_open, .submit = async_submit, .cancel = async_cancel, .queue_close = async_queue_close
 
 const struct tgtkit_async rig_async = {
-	.size = sizeof(rig_async),
-	COMMON_FUNCTIONS,
-	.commit = async_commit,
+    .size = sizeof(rig_async),
+    COMMON_FUNCTIONS,
+    .commit = async_commit,
 };
 
 const struct tgtkit_async rig_async_workers = {
-	.size = sizeof(rig_async_workers),
-	COMMON_FUNCTIONS,
-	.commit = async_commit,
-	.worker_open = async_worker_open,
-	.worker_close = async_worker_close,
+    .size = sizeof(rig_async_workers),
+    COMMON_FUNCTIONS,
+    .commit = async_commit,
+    .worker_open = async_worker_open,
+    .worker_close = async_worker_close,
 };
 
 const struct tgtkit_async rig_async_polls = {
-	.size = sizeof(rig_async_polls),
-	COMMON_FUNCTIONS,
-	.poll = async_poll,
+    .size = sizeof(rig_async_polls),
+    COMMON_FUNCTIONS,
+    .poll = async_poll,
 };

@@ -27,12 +27,12 @@ static int transfer(uint32_t operation, void *buffer, size_t length, uint64_t of
 {
 	struct tgtkit_segment segment = {buffer, (uint32_t)length, TGTKIT_NO_REGION};
 	struct tgtkit_request request = {
-		.operation = operation,
-		.flags = flags,
-		.offset = offset,
-		.length = length,
-		.segments = &segment,
-		.segment_count = 1,
+	    .operation = operation,
+	    .flags = flags,
+	    .offset = offset,
+	    .length = length,
+	    .segments = &segment,
+	    .segment_count = 1,
 	};
 
 	return call(&request);
@@ -79,11 +79,11 @@ static int blocking_extents(void *handle, uint64_t offset, uint64_t length, stru
 			    uint32_t capacity, uint32_t *count)
 {
 	struct tgtkit_request request = {
-		.operation = TGTKIT_EXTENTS,
-		.offset = offset,
-		.length = length,
-		.extents = extents,
-		.extents_capacity = capacity,
+	    .operation = TGTKIT_EXTENTS,
+	    .offset = offset,
+	    .length = length,
+	    .extents = extents,
+	    .extents_capacity = capacity,
 	};
 	int status = call(&request);
 
@@ -92,7 +92,8 @@ static int blocking_extents(void *handle, uint64_t offset, uint64_t length, stru
 	return status;
 }
 
-/* ---- Without waiting ----------------------------------------------------------------------------------------------- */
+/* ---- Without waiting -----------------------------------------------------------------------------------------------
+ */
 
 /* Does all of it, part of it, or nothing. */
 static ssize_t attempt(uint32_t operation, const struct iovec *iov, int count, uint64_t offset)
@@ -142,23 +143,23 @@ static ssize_t blocking_pwritev_nowait(void *handle, const struct iovec *iov, in
 }
 
 const struct tgtkit_blocking rig_blocking = {
-	.size = sizeof(rig_blocking),
-	.pread = blocking_pread,
-	.pwrite = blocking_pwrite,
-	.flush = blocking_flush,
-	.discard = blocking_discard,
-	.zero = blocking_zero,
-	.extents = blocking_extents,
+    .size = sizeof(rig_blocking),
+    .pread = blocking_pread,
+    .pwrite = blocking_pwrite,
+    .flush = blocking_flush,
+    .discard = blocking_discard,
+    .zero = blocking_zero,
+    .extents = blocking_extents,
 };
 
 const struct tgtkit_blocking rig_blocking_nowait = {
-	.size = sizeof(rig_blocking_nowait),
-	.pread = blocking_pread,
-	.pwrite = blocking_pwrite,
-	.flush = blocking_flush,
-	.discard = blocking_discard,
-	.zero = blocking_zero,
-	.extents = blocking_extents,
-	.preadv_nowait = blocking_preadv_nowait,
-	.pwritev_nowait = blocking_pwritev_nowait,
+    .size = sizeof(rig_blocking_nowait),
+    .pread = blocking_pread,
+    .pwrite = blocking_pwrite,
+    .flush = blocking_flush,
+    .discard = blocking_discard,
+    .zero = blocking_zero,
+    .extents = blocking_extents,
+    .preadv_nowait = blocking_preadv_nowait,
+    .pwritev_nowait = blocking_pwritev_nowait,
 };

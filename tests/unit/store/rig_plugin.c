@@ -8,7 +8,8 @@
 #include "unit/runner.h"
 #include "unit/store/rig.h"
 
-/* ---- What the host may send ---------------------------------------------------------------------------------------- */
+/* ---- What the host may send ----------------------------------------------------------------------------------------
+ */
 
 static uint64_t or_one(uint64_t value)
 {
@@ -68,7 +69,8 @@ static void check_range(const struct tgtkit_request *request)
 	}
 }
 
-/* ---- Doing it ------------------------------------------------------------------------------------------------------ */
+/* ---- Doing it ------------------------------------------------------------------------------------------------------
+ */
 
 static void move(const struct tgtkit_request *request)
 {
@@ -161,7 +163,8 @@ int rig_perform(struct tgtkit_request *request)
 	return status;
 }
 
-/* ---- Control verbs ------------------------------------------------------------------------------------------------- */
+/* ---- Control verbs -------------------------------------------------------------------------------------------------
+ */
 
 static void fill(struct tgtkit_capabilities *capabilities)
 {
@@ -217,18 +220,18 @@ const struct store_plugin *rig_plugin(void)
 	static const struct store_plugin plugin = {.descriptor = &descriptor};
 
 	descriptor = (struct tgtkit_plugin){
-		.size = sizeof(descriptor),
-		.abi_major = TGTKIT_ABI_MAJOR,
-		.abi_minor = TGTKIT_ABI_MINOR,
-		.name = "rig",
-		.version = "1",
-		.description = "a store in memory",
-		.prefixes = prefixes,
-		.scratch_bytes = 48,
-		.open = rig_verb_open,
-		.refresh = rig_verb_refresh,
-		.resize = rig_verb_resize,
-		.close = rig_verb_close,
+	    .size = sizeof(descriptor),
+	    .abi_major = TGTKIT_ABI_MAJOR,
+	    .abi_minor = TGTKIT_ABI_MINOR,
+	    .name = "rig",
+	    .version = "1",
+	    .description = "a store in memory",
+	    .prefixes = prefixes,
+	    .scratch_bytes = 48,
+	    .open = rig_verb_open,
+	    .refresh = rig_verb_refresh,
+	    .resize = rig_verb_resize,
+	    .close = rig_verb_close,
 	};
 	if (rig.blocking)
 		descriptor.blocking = rig.nowait ? &rig_blocking_nowait : &rig_blocking;
