@@ -368,6 +368,14 @@ START_TEST(set_overrides_the_file)
 }
 END_TEST
 
+START_TEST(capitals_in_a_target_name_are_folded)
+{
+	capture_read(&capture, "targets = ( { name = \"IQN.2026-11.org.Example:Disk1\"; } );");
+	ck_assert_str_eq(capture.lines, "");
+	ck_assert_str_eq(capture.configuration.targets[0].name, "iqn.2026-11.org.example:disk1");
+}
+END_TEST
+
 #define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 Suite *load_suite(void)
@@ -393,6 +401,7 @@ Suite *load_suite(void)
 	tcase_add_test(tests, a_problem_in_an_included_file_names_that_file);
 	tcase_add_loop_test(tests, set_goes_through_the_same_table, 0, COUNT(settings));
 	tcase_add_test(tests, set_overrides_the_file);
+	tcase_add_test(tests, capitals_in_a_target_name_are_folded);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
