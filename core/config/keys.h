@@ -40,6 +40,7 @@ enum conf_change {
 struct conf_reader {
 	struct target_arena *arena;
 	struct spec_problems *problems;
+	const char *file, *include_dir; /* libconfig names an included file as it was written */
 };
 
 struct conf_table;
