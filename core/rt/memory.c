@@ -56,6 +56,7 @@ struct rt_memory {
 	struct arena arenas[ARENAS];
 	uint8_t *base;
 	size_t region_bytes;
+	uint32_t region;
 	uint8_t *arena_of_block; /* by number of the largest block in the region */
 };
 
@@ -135,7 +136,7 @@ static int create_arenas(struct rt_memory *memory)
 
 static void ask_waiters(struct rt_deferred *self);
 
-int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, size_t bytes)
+int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, uint32_t region, size_t bytes)
 {
 	struct rt_memory *created;
 	int status;
@@ -146,6 +147,7 @@ int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, size_t byt
 	if (created == NULL)
 		return -ENOMEM;
 	created->loop = loop;
+	created->region = region;
 	created->wake.run = ask_waiters;
 	for (enum rt_memory_class class = 0; class < RT_MEMORY_CLASSES; ++class) {
 		created->shares[class].limit_pages = pages_of(share_bytes(bytes, class));
@@ -289,7 +291,7 @@ static void give_segment(struct rt_memory *memory, const struct tgtkit_segment *
 }
 
 /* Appends whole pages.  false: the buffer has no segments left. */
-static bool append_pages(struct arena *arena, uint32_t pages, struct rt_buffer *buffer)
+static bool append_pages(struct arena *arena, uint32_t pages, uint32_t region, struct rt_buffer *buffer)
 {
 	uint32_t units = pages / arena->unit_pages;
 
@@ -305,7 +307,7 @@ static bool append_pages(struct arena *arena, uint32_t pages, struct rt_buffer *
 		bytes = taken * arena->unit_pages * RT_MEMORY_PAGE_BYTES;
 		address = arena->base + (size_t)first * arena->unit_pages * RT_MEMORY_PAGE_BYTES;
 		rt_unpoison(address, bytes);
-		buffer->segments[buffer->segment_count++] = (struct tgtkit_segment){address, bytes, 0};
+		buffer->segments[buffer->segment_count++] = (struct tgtkit_segment){address, bytes, region};
 	}
 	return true;
 }
@@ -316,11 +318,11 @@ static bool append_by_class(struct rt_memory *memory, enum rt_memory_class class
 	if (class == RT_MEMORY_WINDOW && pages > LARGE_UNIT_PAGES) {
 		uint32_t large = pages - pages % LARGE_UNIT_PAGES;
 
-		if (!append_pages(&memory->arenas[WINDOW_LARGE], large, buffer))
+		if (!append_pages(&memory->arenas[WINDOW_LARGE], large, memory->region, buffer))
 			return false;
 		pages -= large;
 	}
-	return append_pages(&memory->arenas[class], pages, buffer);
+	return append_pages(&memory->arenas[class], pages, memory->region, buffer);
 }
 
 /* The new segments must hold `length` bytes, or the buffer stays as it was. */
@@ -347,34 +349,53 @@ static bool is_too_big(const struct share *share, enum rt_memory_class class, ui
 	       blocks > RT_BUFFER_MAXIMUM_SEGMENTS - buffer->segment_count;
 }
 
-static void account(struct rt_memory *memory, enum rt_memory_class class, uint32_t pages, struct rt_buffer *buffer)
+/* Whether the class lets that many pages go now; `first`: ahead of those that wait. */
+static int check_share(const struct rt_memory *memory, enum rt_memory_class class, uint32_t pages,
+		       const struct rt_buffer *buffer, bool first)
 {
+	const struct share *share = &memory->shares[class];
+
+	if (class == RT_MEMORY_WINDOW) {
+		assert(pages <= memory->reserved_pages);
+		return 0;
+	}
+	if (is_too_big(share, class, pages, buffer))
+		return -E2BIG;
+	if (!first && !rt_list_is_empty(&share->waiters))
+		return -ENOMEM;
+	return pages <= share->limit_pages - share->used_pages ? 0 : -ENOMEM;
+}
+
+static int take_pages(struct rt_memory *memory, enum rt_memory_class class, uint32_t length, struct rt_buffer *buffer,
+		      bool first)
+{
+	const uint32_t pages = pages_of(length);
+	int status = check_share(memory, class, pages, buffer, first);
+
+	if (status == 0)
+		status = append_bytes(memory, class, length, buffer);
+	if (status < 0)
+		return status;
 	memory->shares[class].used_pages += pages;
 	buffer->pages[class] += pages;
 	if (class == RT_MEMORY_WINDOW)
 		memory->reserved_pages -= pages;
+	return 0;
 }
 
-int rt_memory_take_first(struct rt_memory *memory, enum rt_memory_class class, size_t length, struct rt_buffer *buffer)
+static int take(struct rt_memory *memory, enum rt_memory_class class, size_t length, struct rt_buffer *buffer,
+		bool first)
 {
-	struct share *share = &memory->shares[class];
-	uint32_t rest_of_page = -buffer->length_bytes % RT_MEMORY_PAGE_BYTES;
-	uint32_t in_last_page = length < rest_of_page ? (uint32_t)length : rest_of_page;
-	uint32_t last = buffer->segment_count - 1, pages;
+	const uint32_t rest_of_page = -buffer->length_bytes % RT_MEMORY_PAGE_BYTES, last = buffer->segment_count - 1;
+	const uint32_t in_last_page = length < rest_of_page ? (uint32_t)length : rest_of_page;
 
 	if (length > LARGEST_BUFFER)
 		return -E2BIG;
-	pages = pages_of(length - in_last_page);
-	if (pages > 0) {
-		if (class == RT_MEMORY_WINDOW)
-			assert(pages <= memory->reserved_pages);
-		else if (is_too_big(share, class, pages, buffer))
-			return -E2BIG;
-		else if (pages > share->limit_pages - share->used_pages)
-			return -ENOMEM;
-		if (append_bytes(memory, class, (uint32_t)length - in_last_page, buffer) < 0)
-			return -ENOMEM;
-		account(memory, class, pages, buffer);
+	if (length > in_last_page) {
+		int status = take_pages(memory, class, (uint32_t)length - in_last_page, buffer, first);
+
+		if (status < 0)
+			return status;
 	}
 	if (in_last_page > 0)
 		buffer->segments[last].length += in_last_page;
@@ -384,9 +405,12 @@ int rt_memory_take_first(struct rt_memory *memory, enum rt_memory_class class, s
 
 int rt_memory_take(struct rt_memory *memory, enum rt_memory_class class, size_t length, struct rt_buffer *buffer)
 {
-	if (class != RT_MEMORY_WINDOW && !rt_list_is_empty(&memory->shares[class].waiters))
-		return length > LARGEST_BUFFER ? -E2BIG : -ENOMEM;
-	return rt_memory_take_first(memory, class, length, buffer);
+	return take(memory, class, length, buffer, false);
+}
+
+int rt_memory_take_first(struct rt_memory *memory, enum rt_memory_class class, size_t length, struct rt_buffer *buffer)
+{
+	return take(memory, class, length, buffer, true);
 }
 
 void rt_memory_give(struct rt_memory *memory, struct rt_buffer *buffer)
