@@ -22,10 +22,10 @@ bool iscsi_login_take_security_key(struct iscsi_login *login, enum iscsi_key_id 
 					iscsi_keys[id].name);
 	chosen = iscsi_value_choose(value, acceptable);
 	if (!chosen)
-		return iscsi_login_fail(login, ISCSI_LOGIN_AUTHENTICATION_FAILED,
-					"AuthMethod=%s has nothing that the target accepts (None)", value);
-	iscsi_text_add(&login->response, "AuthMethod", chosen);
-	return true;
+		iscsi_login_fail(login, ISCSI_LOGIN_AUTHENTICATION_FAILED,
+				 "AuthMethod=%s has nothing that the target accepts (None)", value);
+	iscsi_text_add(&login->response, "AuthMethod", chosen ? chosen : "Reject");
+	return chosen != NULL;
 }
 
 bool iscsi_login_end_security_text(struct iscsi_login *login, bool transit)

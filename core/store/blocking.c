@@ -7,12 +7,12 @@
 
 #include "store/queue.h"
 
-#define DEFAULT_PARALLEL       16u
+#define DEFAULT_PARALLEL 16u
 /* A thread serves one unit for so many requests before the pool's other jobs get their turn. */
 #define REQUESTS_PER_RUN       64u
 #define MAXIMUM_INLINE_VECTORS 64
 /* What is copied on the worker keeps its other connections waiting. */
-#define MAXIMUM_INLINE_BYTES   (1u << 20)
+#define MAXIMUM_INLINE_BYTES (1u << 20)
 
 struct store_runner {
 	struct store_job job;
@@ -20,7 +20,8 @@ struct store_runner {
 	struct store_runner *next_free;
 };
 
-/* ---- On the pool --------------------------------------------------------------------------------------------------- */
+/* ---- On the pool ---------------------------------------------------------------------------------------------------
+ */
 
 static int transfer_segment(const struct store_blocking_unit *unit, const struct tgtkit_request *request, char *address,
 			    size_t length, uint64_t offset)
@@ -106,7 +107,8 @@ static void run(struct store_job *job)
 	store_pool_submit_io(&runner->job);
 }
 
-/* ---- On the worker ------------------------------------------------------------------------------------------------- */
+/* ---- On the worker -------------------------------------------------------------------------------------------------
+ */
 
 /* With the lock held: the jobs that `count` more requests deserve, as a chain, or NULL. */
 static struct store_job *take_runners(struct store_blocking_unit *unit, unsigned count)
@@ -154,8 +156,8 @@ static void send_to_pool(struct tgtkit_queue *queue, struct store_io *io)
 static ssize_t call_nowait(const struct store_blocking_unit *unit, const struct tgtkit_request *request)
 {
 	struct iovec vectors[MAXIMUM_INLINE_VECTORS];
-	int count = request->segment_count < MAXIMUM_INLINE_VECTORS ? (int)request->segment_count
-								    : MAXIMUM_INLINE_VECTORS;
+	int count =
+	    request->segment_count < MAXIMUM_INLINE_VECTORS ? (int)request->segment_count : MAXIMUM_INLINE_VECTORS;
 
 	for (int i = 0; i < count; i++)
 		vectors[i] = (struct iovec){request->segments[i].address, request->segments[i].length};
@@ -229,14 +231,15 @@ void store_blocking_cancel(struct tgtkit_queue *queue, struct store_io *io)
 	store_worker_complete(queue->worker, io);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------------------------------
+ */
 
 void store_blocking_queue_init(struct store_blocking_queue *queue, const struct tgtkit_blocking *functions)
 {
 	*queue = (struct store_blocking_queue){
-		.hand_over = {.run = hand_over},
-		.try_read = functions->preadv_nowait != NULL,
-		.try_write = functions->pwritev_nowait != NULL,
+	    .hand_over = {.run = hand_over},
+	    .try_read = functions->preadv_nowait != NULL,
+	    .try_write = functions->pwritev_nowait != NULL,
 	};
 }
 
@@ -253,9 +256,9 @@ int store_blocking_unit_init(struct store_blocking_unit *unit, const struct tgtk
 	pthread_cond_init(&unit->idle, NULL);
 	for (unsigned i = 0; i < count; i++) {
 		unit->runners[i] = (struct store_runner){
-			.job = {.run = run},
-			.unit = unit,
-			.next_free = unit->free_runners,
+		    .job = {.run = run},
+		    .unit = unit,
+		    .next_free = unit->free_runners,
 		};
 		unit->free_runners = &unit->runners[i];
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The blocking tier: what cannot be done at once on the worker is done on the pool, at most max_parallel calls at a time
- * for a unit, first come, first served.
+ * The blocking tier: what cannot be done at once on the worker is done on the pool, at most max_parallel calls at a
+ * time for a unit, first come, first served.
  */
 #ifndef TGTKIT_STORE_BLOCKING_H
 #define TGTKIT_STORE_BLOCKING_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Data by way of aligned memory: for segments that the plugin cannot take, for reads that begin or end inside an alignment
- * unit, and (read, modify, write) for writes that do.  One window at a time, small enough for the memory's bounce class.
+ * Data by way of aligned memory: for segments that the plugin cannot take, for reads that begin or end inside an
+ * alignment unit, and (read, modify, write) for writes that do.  One window at a time, small enough for the memory's
+ * bounce class.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,7 +39,8 @@ void store_bounce_free(struct store_operation *operation)
 	rt_memory_give(memory_of(operation), &operation->bounce);
 }
 
-/* ---- Copies between the window and the caller's data -------------------------------------------------------------- */
+/* ---- Copies between the window and the caller's data --------------------------------------------------------------
+ */
 
 static void copy_piece(const struct store_operation *operation, char *address, uint64_t request_offset, size_t length)
 {
@@ -76,7 +78,8 @@ static void copy_window(struct store_operation *operation)
 	}
 }
 
-/* ---- Steps --------------------------------------------------------------------------------------------------------- */
+/* ---- Steps ---------------------------------------------------------------------------------------------------------
+ */
 
 static void start_window(struct store_operation *operation, bool read);
 
@@ -107,8 +110,8 @@ static void window_step(struct store_operation *operation)
 	}
 	operation->next_step = window_step;
 	operation->window_done_bytes += (uint32_t)store_operation_transfer(
-		operation, what, operation->window_offset + operation->window_done_bytes,
-		operation->window_bytes - operation->window_done_bytes, &operation->window);
+	    operation, what, operation->window_offset + operation->window_done_bytes,
+	    operation->window_bytes - operation->window_done_bytes, &operation->window);
 	if (operation->outstanding == 0)
 		store_operation_fail(operation, operation->status != 0 ? operation->status : -EIO);
 }
@@ -118,8 +121,8 @@ static void start_window(struct store_operation *operation, bool read)
 	operation->window_is_read = read;
 	operation->window_done_bytes = 0;
 	operation->window = (struct store_cursor){
-		.segments = operation->bounce.segments,
-		.count = operation->bounce.segment_count,
+	    .segments = operation->bounce.segments,
+	    .count = operation->bounce.segment_count,
 	};
 	window_step(operation);
 }
@@ -136,15 +139,16 @@ static void memory_taken(struct store_operation *operation)
 	start_window(operation, false);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------- */
+/* ---- Memory --------------------------------------------------------------------------------------------------------
+ */
 
 static void wait_for_memory(struct store_operation *operation);
 
 static void room(struct rt_memory_waiter *self)
 {
 	struct store_operation *operation = RT_CONTAINER_OF(self, struct store_operation, memory_waiter);
-	int status = rt_memory_take_first(memory_of(operation), RT_MEMORY_BOUNCE, operation->window_bytes,
-					  &operation->bounce);
+	int status =
+	    rt_memory_take_first(memory_of(operation), RT_MEMORY_BOUNCE, operation->window_bytes, &operation->bounce);
 
 	operation->waits_for = STORE_WAITS_NOT;
 	if (status == 0)
@@ -170,7 +174,7 @@ static void take_contiguous(struct store_operation *operation)
 		return;
 	}
 	operation->bounce.segments[0] =
-		(struct tgtkit_segment){operation->contiguous, operation->window_bytes, TGTKIT_NO_REGION};
+	    (struct tgtkit_segment){operation->contiguous, operation->window_bytes, TGTKIT_NO_REGION};
 	operation->bounce.segment_count = 1;
 	operation->bounce.length_bytes = operation->window_bytes;
 	memory_taken(operation);
@@ -178,7 +182,8 @@ static void take_contiguous(struct store_operation *operation)
 
 static void take_memory(struct store_operation *operation)
 {
-	int status = rt_memory_take(memory_of(operation), RT_MEMORY_BOUNCE, operation->window_bytes, &operation->bounce);
+	int status =
+	    rt_memory_take(memory_of(operation), RT_MEMORY_BOUNCE, operation->window_bytes, &operation->bounce);
 
 	if (status == 0)
 		memory_taken(operation);

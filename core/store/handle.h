@@ -41,11 +41,12 @@ struct store {
 	atomic_bool has_failed;
 	/* With max_queues 1: the worker that submitted first, which saves it the way across. */
 	_Atomic uint32_t home_worker;
-	/* By worker; each is written by its worker only, and read by others only when that has been told to close it. */
+	/* By worker; each is written by its worker only, and read by others only when that has been told to close it.
+	 */
 	_Atomic(struct tgtkit_queue *) queues[RT_MAXIMUM_WORKERS];
 
 	struct store_blocking_unit blocking; /* blocking tier */
-	struct store_range_lock ranges;      /* with limits.read_modify_write */
+	struct store_range_lock ranges;	     /* with limits.read_modify_write */
 	struct store_flush_gate flushes;     /* unless TGTKIT_RETAINS_DIRTY */
 };
 

@@ -16,7 +16,7 @@
 static_assert(sizeof(struct rt_post) <= sizeof(((struct tgtkit_work *)0)->host_private), "a post fits");
 static_assert(sizeof(struct store_job) <= sizeof(((struct tgtkit_work *)0)->host_private), "a job fits");
 static_assert((int)RT_FD_READ == (int)TGTKIT_FD_READ && (int)RT_FD_WRITE == (int)TGTKIT_FD_WRITE &&
-		      (int)RT_FD_ERROR == (int)TGTKIT_FD_ERROR,
+		  (int)RT_FD_ERROR == (int)TGTKIT_FD_ERROR,
 	      "events pass as they are");
 
 struct tgtkit_watch {
@@ -32,7 +32,8 @@ struct tgtkit_timer {
 	void *context;
 };
 
-/* ---- Log ----------------------------------------------------------------------------------------------------------- */
+/* ---- Log -----------------------------------------------------------------------------------------------------------
+ */
 
 static enum rt_log_level log_level(int level)
 {
@@ -55,8 +56,7 @@ static const char *log_name(const struct tgtkit_unit *unit)
 	return store_load_current_file() != NULL ? store_load_current_file() : "plugin";
 }
 
-static void __attribute__((format(printf, 3, 4)))
-host_log(struct tgtkit_unit *unit, int level, const char *format, ...)
+static void __attribute__((format(printf, 3, 4))) host_log(struct tgtkit_unit *unit, int level, const char *format, ...)
 {
 	char message[1024];
 	va_list arguments;
@@ -69,7 +69,8 @@ host_log(struct tgtkit_unit *unit, int level, const char *format, ...)
 	rt_log(log_level(level), "%s: %s", log_name(unit), message);
 }
 
-/* ---- Requests and events ------------------------------------------------------------------------------------------- */
+/* ---- Requests and events -------------------------------------------------------------------------------------------
+ */
 
 static void host_complete(struct tgtkit_request *request, int status)
 {
@@ -88,7 +89,8 @@ static void host_event(struct tgtkit_unit *unit, int event)
 		store->event(store->event_context, (enum tgtkit_event)event);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------- */
+/* ---- Memory --------------------------------------------------------------------------------------------------------
+ */
 
 static void *host_aligned_alloc(size_t alignment, size_t size)
 {
@@ -104,7 +106,8 @@ static void host_aligned_free(void *memory)
 	free(memory);
 }
 
-/* ---- Descriptors and timers ---------------------------------------------------------------------------------------- */
+/* ---- Descriptors and timers ----------------------------------------------------------------------------------------
+ */
 
 static void watch_ready(struct rt_fd *self, uint32_t events)
 {
@@ -188,7 +191,8 @@ static void host_timer_destroy(struct tgtkit_timer *timer)
 	free(timer);
 }
 
-/* ---- Work elsewhere ------------------------------------------------------------------------------------------------ */
+/* ---- Work elsewhere ------------------------------------------------------------------------------------------------
+ */
 
 static void run_posted(struct rt_post *self)
 {
@@ -231,25 +235,25 @@ static const void *host_extension(const char *name)
 const struct tgtkit_host *store_host(void)
 {
 	static const struct tgtkit_host host = {
-		.size = sizeof(host),
-		.abi_major = TGTKIT_ABI_MAJOR,
-		.abi_minor = TGTKIT_ABI_MINOR,
-		.log = host_log,
-		.complete = host_complete,
-		.queue_ready = store_queue_ready,
-		.event = host_event,
-		.aligned_alloc = host_aligned_alloc,
-		.aligned_free = host_aligned_free,
-		.watch_add = host_watch_add,
-		.watch_modify = host_watch_modify,
-		.watch_remove = host_watch_remove,
-		.timer_create = host_timer_create,
-		.timer_arm = host_timer_arm,
-		.timer_disarm = host_timer_disarm,
-		.timer_destroy = host_timer_destroy,
-		.post = host_post,
-		.offload = host_offload,
-		.extension = host_extension,
+	    .size = sizeof(host),
+	    .abi_major = TGTKIT_ABI_MAJOR,
+	    .abi_minor = TGTKIT_ABI_MINOR,
+	    .log = host_log,
+	    .complete = host_complete,
+	    .queue_ready = store_queue_ready,
+	    .event = host_event,
+	    .aligned_alloc = host_aligned_alloc,
+	    .aligned_free = host_aligned_free,
+	    .watch_add = host_watch_add,
+	    .watch_modify = host_watch_modify,
+	    .watch_remove = host_watch_remove,
+	    .timer_create = host_timer_create,
+	    .timer_arm = host_timer_arm,
+	    .timer_disarm = host_timer_disarm,
+	    .timer_destroy = host_timer_destroy,
+	    .post = host_post,
+	    .offload = host_offload,
+	    .extension = host_extension,
 	};
 
 	return &host;

@@ -11,7 +11,7 @@
 
 #define MAXIMUM_OFFSET_ALIGNMENT_BYTES (1u << 20)
 #define MAXIMUM_MEMORY_ALIGNMENT_BYTES 4096u
-#define MAXIMUM_PARALLEL               4096u
+#define MAXIMUM_PARALLEL	       4096u
 
 #define KNOWN_FLAGS                                                                                                    \
 	(TGTKIT_CAN_FLUSH | TGTKIT_CAN_FUA | TGTKIT_CAN_DISCARD | TGTKIT_DISCARD_READS_ZERO | TGTKIT_CAN_ZERO |        \
@@ -134,19 +134,19 @@ void store_limits_set(struct store_limits *limits, const struct tgtkit_plugin *p
 	uint32_t maximum_segments = capabilities->maximum_segments;
 
 	*limits = (struct store_limits){
-		.offset_alignment_bytes = alignment,
-		.address_mask = memory - 1,
-		/* The blocking tier makes one call per segment, each of which has to be aligned. */
-		.length_mask = (plugin->blocking != NULL ? alignment : memory) - 1,
-		.maximum_segments = maximum_segments == 0 ? UINT32_MAX : maximum_segments,
-		.maximum_transfer_bytes = limit_or_none(capabilities->maximum_transfer_bytes, alignment),
-		.maximum_discard_bytes = limit_or_none(capabilities->maximum_discard_bytes, 1),
-		.maximum_zero_bytes = limit_or_none(capabilities->maximum_zero_bytes, 1),
-		.read_modify_write = alignment > logical_block_bytes,
+	    .offset_alignment_bytes = alignment,
+	    .address_mask = memory - 1,
+	    /* The blocking tier makes one call per segment, each of which has to be aligned. */
+	    .length_mask = (plugin->blocking != NULL ? alignment : memory) - 1,
+	    .maximum_segments = maximum_segments == 0 ? UINT32_MAX : maximum_segments,
+	    .maximum_transfer_bytes = limit_or_none(capabilities->maximum_transfer_bytes, alignment),
+	    .maximum_discard_bytes = limit_or_none(capabilities->maximum_discard_bytes, 1),
+	    .maximum_zero_bytes = limit_or_none(capabilities->maximum_zero_bytes, 1),
+	    .read_modify_write = alignment > logical_block_bytes,
 	};
 	limits->contiguous_bounce =
-		alignment > RT_MEMORY_PAGE_BYTES &&
-		(plugin->blocking != NULL || alignment / RT_MEMORY_PAGE_BYTES > limits->maximum_segments);
+	    alignment > RT_MEMORY_PAGE_BYTES &&
+	    (plugin->blocking != NULL || alignment / RT_MEMORY_PAGE_BYTES > limits->maximum_segments);
 }
 
 uint64_t store_limits_served_bytes(const struct store_limits *limits, uint64_t size_bytes, uint32_t logical_block_bytes)

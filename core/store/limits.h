@@ -13,11 +13,11 @@
 #include "store/plugins.h"
 
 struct store_limits {
-	/* Of offset and length of READ and WRITE, at least 1.  A request is made of whole segments, so that it covers the
-	 * alignment of their lengths too. */
+	/* Of offset and length of READ and WRITE, at least 1.  A request is made of whole segments, so that it covers
+	 * the alignment of their lengths too. */
 	uint32_t offset_alignment_bytes;
 	uint32_t address_mask, length_mask; /* bits that must be clear in a segment's address and length */
-	uint32_t maximum_segments;          /* UINT32_MAX: no limit, as below */
+	uint32_t maximum_segments;	    /* UINT32_MAX: no limit, as below */
 	uint64_t maximum_transfer_bytes;    /* a multiple of offset_alignment_bytes unless there is no limit */
 	uint64_t maximum_discard_bytes, maximum_zero_bytes;
 	/* A logical block is smaller than what the plugin can write: writes may need a read first, and all changes of
@@ -36,6 +36,7 @@ void store_limits_set(struct store_limits *limits, const struct tgtkit_plugin *p
 		      const struct tgtkit_capabilities *capabilities, uint32_t logical_block_bytes);
 
 /* The part of the store that can be served: whole logical blocks that the plugin can also read and write whole. */
-uint64_t store_limits_served_bytes(const struct store_limits *limits, uint64_t size_bytes, uint32_t logical_block_bytes);
+uint64_t store_limits_served_bytes(const struct store_limits *limits, uint64_t size_bytes,
+				   uint32_t logical_block_bytes);
 
 #endif

@@ -15,9 +15,9 @@
 #include "store/host.h"
 #include "store/verify.h"
 
-#define SUFFIX                ".so"
-#define MAXIMUM_FILE_MESSAGE  512
-#define MAXIMUM_DESCRIPTION   480
+#define SUFFIX		     ".so"
+#define MAXIMUM_FILE_MESSAGE 512
+#define MAXIMUM_DESCRIPTION  480
 
 typedef const struct tgtkit_plugin *(*entry_point)(const struct tgtkit_host *host);
 
@@ -101,7 +101,8 @@ static int trust_file(const char *path, struct stat *status, char *error)
 	return result;
 }
 
-/* ---- Loading ------------------------------------------------------------------------------------------------------ */
+/* ---- Loading ------------------------------------------------------------------------------------------------------
+ */
 
 /* The dynamic linker's own message for these is hard to read. */
 static int check_elf(const char *path, char *error)
@@ -134,8 +135,8 @@ static entry_point find_entry_point(const char *path, char *error)
 	entry_point entry;
 
 	if (object == NULL) {
-		refuse(error, -ENOEXEC, "%.*s: cannot be loaded: %.*s", MAXIMUM_FILE_MESSAGE, path,
-		       MAXIMUM_DESCRIPTION, dlerror());
+		refuse(error, -ENOEXEC, "%.*s: cannot be loaded: %.*s", MAXIMUM_FILE_MESSAGE, path, MAXIMUM_DESCRIPTION,
+		       dlerror());
 		return NULL;
 	}
 	entry = (entry_point)dlsym(object, TGTKIT_PLUGIN_SYMBOL);
@@ -206,7 +207,8 @@ int store_load_file(const char *file, const struct tgtkit_plugin **descriptor, c
 	int status;
 
 	if (name_length == 0)
-		return refuse(error, -EINVAL, "%.*s: a plugin's file is called NAME" SUFFIX, MAXIMUM_FILE_MESSAGE, file);
+		return refuse(error, -EINVAL, "%.*s: a plugin's file is called NAME" SUFFIX, MAXIMUM_FILE_MESSAGE,
+			      file);
 	path = realpath(file, NULL);
 	if (path == NULL)
 		return refuse(error, -errno, "%.*s: %s", MAXIMUM_FILE_MESSAGE, file, strerror(errno));

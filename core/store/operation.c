@@ -35,7 +35,8 @@ bool store_operation_has_ended(struct store_operation *operation)
 	return true;
 }
 
-/* ---- Requests of a step -------------------------------------------------------------------------------------------- */
+/* ---- Requests of a step --------------------------------------------------------------------------------------------
+ */
 
 void store_operation_submit(struct store_operation *operation, uint32_t what, uint64_t offset, uint64_t length,
 			    const struct tgtkit_segment *segments, uint32_t segment_count)
@@ -79,7 +80,8 @@ void store_operation_io_completed(struct store_io *io, int status)
 		operation->next_step(operation);
 }
 
-/* ---- Flush --------------------------------------------------------------------------------------------------------- */
+/* ---- Flush ---------------------------------------------------------------------------------------------------------
+ */
 
 static void end_step(struct store_operation *operation)
 {
@@ -138,13 +140,14 @@ static void flush_step(struct store_operation *operation)
 	submit_flush(operation);
 }
 
-/* ---- Data ---------------------------------------------------------------------------------------------------------- */
+/* ---- Data ----------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t submit_ranges(struct store_operation *operation, uint64_t offset, uint64_t length)
 {
 	const struct store_limits *limits = &operation->queue->store->limits;
-	uint64_t most = operation->operation == TGTKIT_DISCARD ? limits->maximum_discard_bytes
-							       : limits->maximum_zero_bytes;
+	uint64_t most =
+	    operation->operation == TGTKIT_DISCARD ? limits->maximum_discard_bytes : limits->maximum_zero_bytes;
 	uint64_t done = 0;
 
 	while (done < length && operation->outstanding < STORE_STEP_REQUESTS && operation->status == 0) {
@@ -178,8 +181,8 @@ void store_operation_continue(struct store_operation *operation)
 		return;
 	}
 	operation->next_step = store_operation_continue;
-	operation->done_bytes += submit_data(operation, request->offset + operation->done_bytes,
-					     request->length - operation->done_bytes);
+	operation->done_bytes +=
+	    submit_data(operation, request->offset + operation->done_bytes, request->length - operation->done_bytes);
 	if (operation->outstanding > 0)
 		return;
 	if (operation->status != 0)
@@ -188,7 +191,8 @@ void store_operation_continue(struct store_operation *operation)
 		store_bounce_start(operation);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------------------------------
+ */
 
 static void range_proceeds(struct rt_post *self)
 {
@@ -263,9 +267,9 @@ void store_operation_start(struct tgtkit_queue *queue, struct store_request *req
 		return;
 	}
 	*operation = (struct store_operation){
-		.request = request,
-		.queue = queue,
-		.operation = translate(queue->store, request),
+	    .request = request,
+	    .queue = queue,
+	    .operation = translate(queue->store, request),
 	};
 	if (request->operation == TGTKIT_READ || request->operation == TGTKIT_WRITE) {
 		operation->data.segments = request->segments;

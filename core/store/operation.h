@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A caller's request that does not go to the plugin as it is: split to the plugin's limits, copied through aligned
- * memory, turned into other requests, followed by a flush.  It runs on the queue's worker, in steps: each submits one or
- * several requests, and the next begins when all of them have completed.
+ * memory, turned into other requests, followed by a flush.  It runs on the queue's worker, in steps: each submits one
+ * or several requests, and the next begins when all of them have completed.
  */
 #ifndef TGTKIT_STORE_OPERATION_H
 #define TGTKIT_STORE_OPERATION_H
@@ -69,7 +69,8 @@ void store_operation_cancel(struct store_operation *operation);
 /* From the completion of a request that belongs to an operation. */
 void store_operation_io_completed(struct store_io *io, int status);
 
-/* ---- For the steps ------------------------------------------------------------------------------------------------- */
+/* ---- For the steps -------------------------------------------------------------------------------------------------
+ */
 
 /* At the begin of a step: true if the operation has failed or was cancelled; it has ended then. */
 bool store_operation_has_ended(struct store_operation *operation);
@@ -77,8 +78,8 @@ void store_operation_fail(struct store_operation *operation, int status);
 /* Submits one request of this step, with the operation's flags if it changes anything. */
 void store_operation_submit(struct store_operation *operation, uint32_t what, uint64_t offset, uint64_t length,
 			    const struct tgtkit_segment *segments, uint32_t segment_count);
-/* Submits as much of a READ or WRITE of `length` bytes at `offset` as fits the plugin and one step, in several requests,
- * and moves the cursor on.  Returns the bytes; 0: the memory or the range is not aligned. */
+/* Submits as much of a READ or WRITE of `length` bytes at `offset` as fits the plugin and one step, in several
+ * requests, and moves the cursor on.  Returns the bytes; 0: the memory or the range is not aligned. */
 uint64_t store_operation_transfer(struct store_operation *operation, uint32_t what, uint64_t offset, uint64_t length,
 				  struct store_cursor *cursor);
 /* The next step of the request's data; when there is no more, what follows it. */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "store/plugins.h"
 
 #include <dirent.h>
@@ -63,7 +65,8 @@ const struct store_plugin *store_plugins_by_prefix(const char *prefix, size_t pr
 	return NULL;
 }
 
-/* ---- Registering --------------------------------------------------------------------------------------------------- */
+/* ---- Registering ---------------------------------------------------------------------------------------------------
+ */
 
 static int check_prefixes_free(const char *file, const struct tgtkit_plugin *descriptor, char *error)
 {
@@ -120,7 +123,8 @@ int store_plugins_check_file(const char *file, char error[static STORE_ERROR_BYT
 	return status != 0 ? status : check_prefixes_free(file, descriptor, error);
 }
 
-/* ---- Scanning ------------------------------------------------------------------------------------------------------ */
+/* ---- Scanning ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_taken(const char *file_name)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "store/pool.h"
 
 #include <errno.h>
@@ -10,10 +12,10 @@
 
 #include "rt/log.h"
 
-#define IDLE_SECONDS      10
+#define IDLE_SECONDS	  10
 #define THREAD_STACK_SIZE (1u << 20)
 /* A unit's own cap (max_parallel) is what bounds it; these only keep a runaway from taking the machine along. */
-#define MAXIMUM_THREADS   1024u
+#define MAXIMUM_THREADS 1024u
 
 /* Threads that serve one queue of jobs. */
 struct job_class {
@@ -24,22 +26,22 @@ struct job_class {
 	struct store_job *first, *last;
 	unsigned queued;
 	unsigned threads;  /* that exist */
-	unsigned idle;     /* waiting for work */
+	unsigned idle;	   /* waiting for work */
 	unsigned starting; /* have not looked at the queue yet */
 	bool stopping;
 };
 
 static struct job_class control_class = {
-	.name = "control",
-	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.work = PTHREAD_COND_INITIALIZER,
-	.ended = PTHREAD_COND_INITIALIZER,
+    .name = "control",
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .work = PTHREAD_COND_INITIALIZER,
+    .ended = PTHREAD_COND_INITIALIZER,
 };
 static struct job_class io_class = {
-	.name = "I/O",
-	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.work = PTHREAD_COND_INITIALIZER,
-	.ended = PTHREAD_COND_INITIALIZER,
+    .name = "I/O",
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .work = PTHREAD_COND_INITIALIZER,
+    .ended = PTHREAD_COND_INITIALIZER,
 };
 static pthread_once_t attributes_made = PTHREAD_ONCE_INIT;
 static pthread_attr_t thread_attributes;

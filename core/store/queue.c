@@ -10,7 +10,8 @@
 #include "store/extents.h"
 #include "store/operation.h"
 
-/* ---- Opening and closing ------------------------------------------------------------------------------------------- */
+/* ---- Opening and closing -------------------------------------------------------------------------------------------
+ */
 
 /* Regions stand in worker order, as segments name theirs by worker.  A queue of its own worker's requests sees that
  * worker's memory only: the other entries are empty. */
@@ -30,11 +31,11 @@ static int open_async(struct tgtkit_queue *queue)
 {
 	const unsigned region_count = rt_workers_count();
 	struct tgtkit_queue_open_args args = {
-		.size = sizeof(args),
-		.queue = queue,
-		.worker = queue->worker,
-		.worker_context = queue->context->worker_context,
-		.region_count = region_count,
+	    .size = sizeof(args),
+	    .queue = queue,
+	    .worker = queue->worker,
+	    .worker_context = queue->context->worker_context,
+	    .region_count = region_count,
 	};
 	int status;
 
@@ -128,7 +129,8 @@ void store_queue_close(struct tgtkit_queue *queue, void (*closed)(void *context)
 		finish_close(queue);
 }
 
-/* ---- Submitting ---------------------------------------------------------------------------------------------------- */
+/* ---- Submitting ----------------------------------------------------------------------------------------------------
+ */
 
 struct store_io *store_queue_new_io(struct tgtkit_queue *queue)
 {
@@ -244,7 +246,8 @@ void store_queue_cancel(struct tgtkit_queue *queue, struct store_io *io)
 		queue->async->cancel(queue->queue_context, &io->request);
 }
 
-/* ---- Completing ---------------------------------------------------------------------------------------------------- */
+/* ---- Completing ----------------------------------------------------------------------------------------------------
+ */
 
 static void completed_elsewhere(struct rt_post *self)
 {

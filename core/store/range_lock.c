@@ -33,8 +33,8 @@ bool store_range_acquire(struct store_range_lock *lock, struct store_range *rang
 	bool is_held;
 
 	pthread_mutex_lock(&lock->lock);
-	is_held = !overlaps_any(range, &lock->held, &lock->held) &&
-		  !overlaps_any(range, &lock->waiting, &lock->waiting);
+	is_held =
+	    !overlaps_any(range, &lock->held, &lock->held) && !overlaps_any(range, &lock->waiting, &lock->waiting);
 	rt_list_append(is_held ? &lock->held : &lock->waiting, &range->node);
 	pthread_mutex_unlock(&lock->lock);
 	return is_held;

@@ -81,8 +81,8 @@ int store_plugins_resolve(const char *path, const char *backend, const struct st
 	else
 		*plugin = store_plugins_by_prefix(path, length);
 	if (*plugin == NULL)
-		return refuse_unknown("prefix", is_file ? FILE_PREFIX : path, is_file ? strlen(FILE_PREFIX) : length, path,
-				      error);
+		return refuse_unknown("prefix", is_file ? FILE_PREFIX : path, is_file ? strlen(FILE_PREFIX) : length,
+				      path, error);
 	/* A path that begins with a colon has no prefix to strip; it is a file of that name. */
 	*plugin_path = is_file ? path : path + length + 1;
 	return **plugin_path == '\0' ? refuse_empty(path, error) : 0;

@@ -2,6 +2,8 @@
  *
  * The control verbs: what happens to a store apart from its I/O.
  */
+#include "config.h"
+
 #include "store/store.h"
 
 #include <errno.h>
@@ -38,7 +40,8 @@ static int refused_by_plugin(const struct store *store, char *error, int status,
 	return refuse(store, error, status, "%s", plugin_error->message);
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------- */
+/* ---- Opening -------------------------------------------------------------------------------------------------------
+ */
 
 static struct store *create(const struct store_spec *spec, char *error)
 {
@@ -73,15 +76,15 @@ static struct tgtkit_open_args open_args(struct store *store, const struct store
 					 const struct store_values *values)
 {
 	return (struct tgtkit_open_args){
-		.size = sizeof(struct tgtkit_open_args),
-		.unit = &store->unit,
-		.path = spec->path,
-		.values = values->values,
-		.value_count = values->count,
-		.flags = (spec->create ? TGTKIT_OPEN_CREATE : 0) | (spec->read_only ? TGTKIT_OPEN_READ_ONLY : 0),
-		.size_bytes = spec->create ? spec->size_bytes : 0,
-		.logical_block_bytes = spec->logical_block_bytes,
-		.state_dir = spec->state_dir != NULL ? spec->state_dir : "",
+	    .size = sizeof(struct tgtkit_open_args),
+	    .unit = &store->unit,
+	    .path = spec->path,
+	    .values = values->values,
+	    .value_count = values->count,
+	    .flags = (spec->create ? TGTKIT_OPEN_CREATE : 0) | (spec->read_only ? TGTKIT_OPEN_READ_ONLY : 0),
+	    .size_bytes = spec->create ? spec->size_bytes : 0,
+	    .logical_block_bytes = spec->logical_block_bytes,
+	    .state_dir = spec->state_dir != NULL ? spec->state_dir : "",
 	};
 }
 
@@ -208,7 +211,8 @@ int store_open(const struct store_spec *spec, struct store **opened, char error[
 	return 0;
 }
 
-/* ---- Size ---------------------------------------------------------------------------------------------------------- */
+/* ---- Size ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Limits that a queue was opened with stay as they are; the size alone moves. */
 static int take_new_size(struct store *store, const struct tgtkit_capabilities *capabilities, char *error)
@@ -250,7 +254,8 @@ static int check_resize(const struct store *store, uint64_t size_bytes, bool shr
 		return refuse(store, error, -EINVAL, "the new size must be a multiple of the %u byte block",
 			      store->logical_block_bytes);
 	if (size_bytes < store_size_bytes(store) && !shrink)
-		return refuse(store, error, -EINVAL, "the new size is smaller; shrinking has to be asked for (--shrink)");
+		return refuse(store, error, -EINVAL,
+			      "the new size is smaller; shrinking has to be asked for (--shrink)");
 	return 0;
 }
 
@@ -269,7 +274,8 @@ int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char err
 	return take_new_size(store, &capabilities, error);
 }
 
-/* ---- Closing ------------------------------------------------------------------------------------------------------- */
+/* ---- Closing -------------------------------------------------------------------------------------------------------
+ */
 
 struct closing {
 	pthread_mutex_t lock;
@@ -346,7 +352,8 @@ void store_close(struct store *store)
 	destroy(store);
 }
 
-/* ---- Questions ----------------------------------------------------------------------------------------------------- */
+/* ---- Questions -----------------------------------------------------------------------------------------------------
+ */
 
 const struct tgtkit_capabilities *store_capabilities(const struct store *store)
 {

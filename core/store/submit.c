@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The way in: a caller's request goes to the worker that serves the unit, and there straight to the plugin if it fits, or
- * else to an operation of several steps.
+ * The way in: a caller's request goes to the worker that serves the unit, and there straight to the plugin if it fits,
+ * or else to an operation of several steps.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "store/operation.h"
 #include "store/queue.h"
 
-/* ---- Does it fit? -------------------------------------------------------------------------------------------------- */
+/* ---- Does it fit? --------------------------------------------------------------------------------------------------
+ */
 
 static bool memory_fits(const struct store_limits *limits, const struct store_request *request)
 {
@@ -68,7 +69,8 @@ static uint32_t flags_to_pass(const struct store *store, const struct store_requ
 	return request->flags & flags;
 }
 
-/* ---- On the worker that serves it ---------------------------------------------------------------------------------- */
+/* ---- On the worker that serves it ----------------------------------------------------------------------------------
+ */
 
 static void submit_as_it_is(struct tgtkit_queue *queue, struct store_request *request)
 {
@@ -162,7 +164,8 @@ static void arrived(struct rt_post *self)
 	serve(store_worker_current(), RT_CONTAINER_OF(self, struct store_request, post));
 }
 
-/* ---- On the caller's worker ---------------------------------------------------------------------------------------- */
+/* ---- On the caller's worker ----------------------------------------------------------------------------------------
+ */
 
 /* The index of the worker that serves the unit for this one. */
 static uint32_t serving_worker(struct store *store, const struct tgtkit_worker *worker)
@@ -200,7 +203,8 @@ void store_submit(struct store *store, struct store_request *request)
 	rt_loop_post(store_worker_loop(serving), &request->post);
 }
 
-/* ---- Cancelling ---------------------------------------------------------------------------------------------------- */
+/* ---- Cancelling ----------------------------------------------------------------------------------------------------
+ */
 
 static void cancel_here(struct store_request *request)
 {

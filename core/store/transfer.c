@@ -111,8 +111,8 @@ uint64_t store_operation_transfer(struct store_operation *operation, uint32_t wh
 				  struct store_cursor *cursor)
 {
 	const struct store_limits *limits = &operation->queue->store->limits;
-	uint32_t most = limits->maximum_segments < STORE_STEP_SEGMENTS / 2 ? limits->maximum_segments
-									   : STORE_STEP_SEGMENTS / 2;
+	uint32_t most =
+	    limits->maximum_segments < STORE_STEP_SEGMENTS / 2 ? limits->maximum_segments : STORE_STEP_SEGMENTS / 2;
 	uint32_t used = 0;
 	uint64_t done = 0;
 

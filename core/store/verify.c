@@ -10,7 +10,7 @@
 
 #define MAXIMUM_NAME_LENGTH   32u
 #define MAXIMUM_PREFIXES      16u
-#define MAXIMUM_OPTIONS       256u
+#define MAXIMUM_OPTIONS	      256u
 #define MAXIMUM_COUNTERS      256u
 #define MAXIMUM_SCRATCH_BYTES (64u << 10)
 
@@ -39,14 +39,16 @@ static bool is_word(const char *text, const char *alphabet)
 static int verify_version(const struct tgtkit_plugin *plugin, char *error)
 {
 	if (plugin->size < offsetof(struct tgtkit_plugin, name))
-		return refuse(error, "its descriptor says that it is %zu bytes long, which is too short for any version",
+		return refuse(error,
+			      "its descriptor says that it is %zu bytes long, which is too short for any version",
 			      plugin->size);
 	if (plugin->abi_major != TGTKIT_ABI_MAJOR || plugin->abi_minor != TGTKIT_ABI_MINOR)
 		return refuse(error, "it was built for plugin ABI %u.%u, this host has %d.%d; build it anew",
 			      plugin->abi_major, plugin->abi_minor, TGTKIT_ABI_MAJOR, TGTKIT_ABI_MINOR);
 	if (plugin->size != sizeof(*plugin))
-		return refuse(error, "its descriptor is %zu bytes long instead of %zu; build it anew with this host's "
-				     "tgtkit/plugin.h",
+		return refuse(error,
+			      "its descriptor is %zu bytes long instead of %zu; build it anew with this host's "
+			      "tgtkit/plugin.h",
 			      plugin->size, sizeof(*plugin));
 	return 0;
 }
@@ -78,8 +80,9 @@ static int verify_prefixes(const char *const *prefixes, char *error)
 		if (count == MAXIMUM_PREFIXES)
 			return refuse(error, "it claims more than %u path prefixes", MAXIMUM_PREFIXES);
 		if (!is_word(prefixes[count], LOWER UPPER DIGITS "_-+."))
-			return refuse(error, "its path prefix number %zu has other characters than letters, digits, "
-					     "_, -, + and .",
+			return refuse(error,
+				      "its path prefix number %zu has other characters than letters, digits, "
+				      "_, -, + and .",
 				      count + 1);
 		for (size_t i = 0; i < count; i++) {
 			if (strcmp(prefixes[i], prefixes[count]) == 0)
@@ -91,8 +94,8 @@ static int verify_prefixes(const char *const *prefixes, char *error)
 
 static int verify_option_flags(const struct tgtkit_option *option, char *error)
 {
-	const uint32_t known = TGTKIT_OPTION_REQUIRED | TGTKIT_OPTION_SECRET | TGTKIT_OPTION_RELOADABLE |
-			       TGTKIT_OPTION_PREFIX;
+	const uint32_t known =
+	    TGTKIT_OPTION_REQUIRED | TGTKIT_OPTION_SECRET | TGTKIT_OPTION_RELOADABLE | TGTKIT_OPTION_PREFIX;
 
 	if (option->flags & ~known)
 		return refuse(error, "its option '%s' has unknown flags (0x%x)", option->key, option->flags & ~known);

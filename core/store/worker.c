@@ -52,9 +52,9 @@ static void attach(struct tgtkit_worker *worker, struct rt_worker *thread)
 	if (worker->loop != NULL)
 		rt_slab_destroy(&worker->steps);
 	*worker = (struct tgtkit_worker){
-		.worker = thread,
-		.loop = thread->loop,
-		.complete = {.run = run_completions},
+	    .worker = thread,
+	    .loop = thread->loop,
+	    .complete = {.run = run_completions},
 	};
 	rt_list_init(&worker->contexts);
 	rt_slab_init(&worker->steps, sizeof(struct store_operation));
@@ -75,7 +75,8 @@ struct rt_loop *store_worker_loop(unsigned index)
 	return rt_worker_get(index)->loop;
 }
 
-/* ---- Contexts ------------------------------------------------------------------------------------------------------ */
+/* ---- Contexts ------------------------------------------------------------------------------------------------------
+ */
 
 static void run_commit(struct rt_deferred *self)
 {
@@ -94,11 +95,11 @@ static void run_poll(struct rt_poller *self)
 void store_batch_init(struct store_batch *batch, const struct tgtkit_async *async, void *context, struct rt_loop *loop)
 {
 	*batch = (struct store_batch){
-		.async = async,
-		.context = context,
-		.loop = loop,
-		.commit = {.run = run_commit},
-		.poller = {.poll = run_poll},
+	    .async = async,
+	    .context = context,
+	    .loop = loop,
+	    .commit = {.run = run_commit},
+	    .poller = {.poll = run_poll},
 	};
 }
 

@@ -20,14 +20,15 @@ struct store_request;
 struct tgtkit_worker {
 	struct rt_worker *worker;
 	struct rt_loop *loop;
-	struct store_io_list completed;                     /* to be processed in RT_PHASE_COMPLETE, */
+	struct store_io_list completed;			      /* to be processed in RT_PHASE_COMPLETE, */
 	struct store_request *finished_first, *finished_last; /* then these are to be told */
 	struct rt_deferred complete;
 	struct rt_list contexts;
 	struct rt_slab steps;
 };
 
-/* Requests in a plugin that share one `commit` and one `poll`: those of a queue, or of all queues of a plugin on a worker. */
+/* Requests in a plugin that share one `commit` and one `poll`: those of a queue, or of all queues of a plugin on a
+ * worker. */
 struct store_batch {
 	const struct tgtkit_async *async;
 	void *context;
@@ -37,8 +38,8 @@ struct store_batch {
 	struct rt_poller poller;
 };
 
-/* One plugin on one worker; there as long as one of its units has a queue here, and the plugin's own worker context with
- * it. */
+/* One plugin on one worker; there as long as one of its units has a queue here, and the plugin's own worker context
+ * with it. */
 struct store_context {
 	struct rt_list node;
 	const struct tgtkit_plugin *plugin;

@@ -9,6 +9,7 @@
 #define BYTES	   (20u << 20)
 #define PAGE	   RT_MEMORY_PAGE_BYTES
 #define MANY_PAGES 8192u
+#define REGION	   3u
 
 static struct rt_loop *loop;
 static struct rt_memory *memory;
@@ -19,7 +20,7 @@ static size_t single_count;
 static void setup(void)
 {
 	ck_assert_int_eq(rt_loop_create(&loop, "test", 0), 0);
-	ck_assert_int_eq(rt_memory_create(&memory, loop, BYTES), 0);
+	ck_assert_int_eq(rt_memory_create(&memory, loop, REGION, BYTES), 0);
 	memset(&buffer, 0, sizeof(buffer));
 	memset(singles, 0, sizeof(singles));
 	single_count = 0;
@@ -71,7 +72,7 @@ static void assert_well_formed(const struct rt_buffer *checked)
 		uint8_t *start = segment->address;
 
 		ck_assert_uint_eq((uintptr_t)start % PAGE, 0);
-		ck_assert_uint_eq(segment->region, 0);
+		ck_assert_uint_eq(segment->region, REGION);
 		ck_assert_uint_gt(segment->length, 0);
 		if (i + 1 < checked->segment_count)
 			ck_assert_uint_eq(segment->length % PAGE, 0);
@@ -90,7 +91,7 @@ START_TEST(shares_are_as_documented)
 	ck_assert_uint_eq(limit(RT_MEMORY_SOLICITED), 3u << 20);
 	ck_assert_uint_eq(limit(RT_MEMORY_READ), 3u << 20);
 	ck_assert_uint_eq(limit(RT_MEMORY_BOUNCE), 2u << 20);
-	ck_assert_int_eq(rt_memory_create(&memory, loop, RT_MEMORY_MINIMUM_BYTES - 1), -EINVAL);
+	ck_assert_int_eq(rt_memory_create(&memory, loop, REGION, RT_MEMORY_MINIMUM_BYTES - 1), -EINVAL);
 }
 END_TEST
 
@@ -183,6 +184,19 @@ START_TEST(fragments_serve_as_far_as_the_segments_reach)
 }
 END_TEST
 
+START_TEST(a_take_that_fails_half_way_loses_no_page)
+{
+	take_single_pages(RT_MEMORY_READ);
+	give_every_second_page();
+	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, 2 * RT_BUFFER_MAXIMUM_SEGMENTS * PAGE, &buffer),
+			 -ENOMEM);
+	for (size_t i = 0; i < single_count; i++)
+		rt_memory_give(memory, &singles[i]);
+	ck_assert_int_eq(rt_memory_take(memory, RT_MEMORY_READ, limit(RT_MEMORY_READ), &buffer), 0);
+	ck_assert_uint_eq(buffer.segment_count, limit(RT_MEMORY_READ) / RT_MEMORY_LARGEST_BLOCK_BYTES);
+}
+END_TEST
+
 START_TEST(a_class_that_has_drained_is_whole_again)
 {
 	take_single_pages(RT_MEMORY_READ);
@@ -201,7 +215,7 @@ START_TEST(the_largest_transfer_fits_every_class)
 		size_t largest = rt_memory_largest_transfer(sizes[i]);
 
 		rt_memory_destroy(memory);
-		ck_assert_int_eq(rt_memory_create(&memory, loop, sizes[i]), 0);
+		ck_assert_int_eq(rt_memory_create(&memory, loop, REGION, sizes[i]), 0);
 		ck_assert_uint_eq(largest & (largest - 1), 0);
 		ck_assert_uint_ge(largest, 1u << 20);
 		for (enum rt_memory_class class = 0; class < RT_MEMORY_CLASSES; ++class) {
@@ -524,6 +538,7 @@ static void add_take_tests(Suite *suite)
 	tcase_add_test(tests, a_full_share_refuses_and_leaves_the_buffer_alone);
 	tcase_add_test(tests, what_can_never_fit_is_told_apart);
 	tcase_add_test(tests, fragments_serve_as_far_as_the_segments_reach);
+	tcase_add_test(tests, a_take_that_fails_half_way_loses_no_page);
 	tcase_add_test(tests, a_class_that_has_drained_is_whole_again);
 	tcase_add_test(tests, the_largest_transfer_fits_every_class);
 	tcase_add_test(tests, buffers_never_overlap);
