@@ -2,6 +2,8 @@
  *
  * Listening portals: accept on the control thread, a worker for each connection.
  */
+#include "config.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
