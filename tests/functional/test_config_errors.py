@@ -114,7 +114,8 @@ def test_a_syntax_error_is_named_with_its_line(check):
 
 
 def test_two_targets_of_one_name_are_an_error(check):
-    status, output, path = check(");\n  }\n);", ');\n  },\n  { name = "iqn.2026-11.org.example:disk"; luns = ( ); }\n);')
+    second = '  { name = "iqn.2026-11.org.example:disk"; luns = ( ); }'
+    status, output, path = check(");\n  }\n);", f");\n  }},\n{second}\n);")
     assert status == 1 and re.search(rf"{re.escape(str(path))}:12:.*iqn.2026-11.org.example:disk", output), output
 
 
