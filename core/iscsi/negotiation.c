@@ -271,6 +271,11 @@ void iscsi_negotiation_end_text(struct iscsi_negotiation *negotiation, struct is
 	negotiation->declared = true;
 }
 
+static uint32_t effective_first_burst_length(const struct iscsi_parameters *now)
+{
+	return now->first_burst_length < now->max_burst_length ? now->first_burst_length : now->max_burst_length;
+}
+
 static void propose(struct iscsi_negotiation *negotiation, enum iscsi_key_id id, const char *value,
 		    struct iscsi_text *response)
 {
@@ -304,7 +309,7 @@ void iscsi_negotiation_propose(struct iscsi_negotiation *negotiation, struct isc
 		return;
 	if (!ours->immediate_data)
 		propose(negotiation, ISCSI_KEY_IMMEDIATE_DATA, "No", response);
-	if (unsolicited_data && ours->first_burst_length < now->first_burst_length) {
+	if (unsolicited_data && ours->first_burst_length < effective_first_burst_length(now)) {
 		snprintf(text, sizeof text, "%" PRIu32, ours->first_burst_length);
 		propose(negotiation, ISCSI_KEY_FIRST_BURST_LENGTH, text, response);
 	}
@@ -314,8 +319,7 @@ const char *iscsi_negotiation_finish(struct iscsi_negotiation *negotiation)
 {
 	struct iscsi_parameters *now = &negotiation->now;
 
-	if (now->first_burst_length > now->max_burst_length)
-		now->first_burst_length = now->max_burst_length;
+	now->first_burst_length = effective_first_burst_length(now);
 	if (!(negotiation->header_digests & ISCSI_DIGEST_NONE) && !now->header_digest)
 		return iscsi_keys[ISCSI_KEY_HEADER_DIGEST].name;
 	if (!(negotiation->data_digests & ISCSI_DIGEST_NONE) && !now->data_digest)
