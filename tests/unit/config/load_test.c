@@ -368,7 +368,7 @@ START_TEST(set_overrides_the_file)
 }
 END_TEST
 
-/* docs/tgtkit.conf; `uncomment`: with its example lines, "#" and no space, taken for real ones. */
+/* docs/tgtkit.conf; `uncomment`: with its example lines, those with a single "#", taken for real ones. */
 static void read_example(bool uncomment)
 {
 	const char *source = getenv("srcdir");
@@ -381,7 +381,7 @@ static void read_example(bool uncomment)
 	ck_assert_msg(file != NULL, "%s cannot be read", path);
 	text[0] = '\0';
 	while (fgets(line, sizeof(line), file))
-		strcat(text, line + (uncomment && line[0] == '#' && line[1] != ' ' && line[1] != '\n'));
+		strcat(text, line + (uncomment && line[0] == '#' && line[1] != '#'));
 	fclose(file);
 	capture_read(&capture, text);
 }
