@@ -164,7 +164,8 @@ struct tgtkit_segment {
 	uint32_t region;
 };
 
-/* Memory that requests point into, fixed before the first queue is opened: for registered buffers. */
+/* Memory that requests point into, fixed before the first queue is opened: for registered buffers.  Length 0: none of the
+ * queue's requests points there.  The list stays until queue_close. */
 struct tgtkit_region {
 	void *address;
 	size_t length;
@@ -366,7 +367,7 @@ struct tgtkit_plugin {
 	uint32_t scratch_bytes;          /* wanted in every request */
 	uint32_t reserved;
 
-	/* Control verbs.  `error` is filled on failure. */
+	/* Control verbs.  `error` is filled on failure.  Required are open and close. */
 	int (*check)(const struct tgtkit_open_args *args, struct tgtkit_error *error); /* opens nothing for writing;
 	                                                                                 * NULL: nothing to check */
 	int (*open)(const struct tgtkit_open_args *args, void **handle, struct tgtkit_capabilities *capabilities,

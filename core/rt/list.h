@@ -12,7 +12,7 @@ struct rt_list {
 	struct rt_list *next, *previous;
 };
 
-#define RT_CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define RT_CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void rt_list_init(struct rt_list *list)
 {
@@ -74,8 +74,8 @@ static inline void rt_list_splice(struct rt_list *to, struct rt_list *from)
 }
 
 /* `node` may be removed in the body. */
-#define RT_LIST_FOR_EACH(node, head)                                                                     \
-	for (struct rt_list *node = (head)->next, *node##_next = node->next; node != (head); \
+#define RT_LIST_FOR_EACH(node, head)                                                                                   \
+	for (struct rt_list *node = (head)->next, *node##_next = node->next; node != (head);                           \
 	     node = node##_next, node##_next = node->next)
 
 #endif

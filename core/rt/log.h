@@ -13,6 +13,7 @@ enum rt_log_level { RT_LOG_ERROR, RT_LOG_WARNING, RT_LOG_INFO, RT_LOG_DEBUG };
 
 /* 0, or -EINVAL for a name that is none of error, warning, info, debug. */
 int rt_log_level_parse(const char *name, enum rt_log_level *level);
+/* Also looks (anew) whether stderr is the journal. */
 void rt_log_set_level(enum rt_log_level level);
 bool rt_log_enabled(enum rt_log_level level);
 
@@ -30,8 +31,11 @@ struct rt_log_limit {
 	_Atomic uint64_t window_start_ns;
 	_Atomic unsigned in_window, left_out;
 };
-#define RT_LOG_LIMIT(per_second) { .burst = (per_second) }
+#define RT_LOG_LIMIT(per_second)                                                                                       \
+	{                                                                                                              \
+		.burst = (per_second)                                                                                  \
+	}
 void rt_log_limited(struct rt_log_limit *limit, enum rt_log_level level, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 #endif

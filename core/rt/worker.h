@@ -17,12 +17,14 @@ struct rt_worker {
 };
 
 struct rt_workers_options {
-	unsigned count;           /* 0: one per CPU that this process may use */
+	unsigned count; /* 0: one per CPU that this process may use */
 	unsigned busy_poll_us;
 	size_t memory_limit_bytes; /* all workers together */
 };
 
-/* Starts the threads.  0 or negative errno. */
+/* Starts the threads (named tgtkit-wN, all signals blocked).  0 or negative errno; -EINVAL: more than
+ * RT_MAXIMUM_WORKERS, or less than RT_MEMORY_MINIMUM_BYTES for each.  With count 0 there are fewer workers where the
+ * memory is scarce. */
 int rt_workers_start(const struct rt_workers_options *options);
 /* Stops every loop and joins the threads; the caller has ended everything that lives on them. */
 void rt_workers_stop(void);

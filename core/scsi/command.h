@@ -42,6 +42,7 @@ enum scsi_status {
 
 struct scsi_operation;
 struct scsi_nexus_lun;
+struct scsi_access_lock;
 
 struct scsi_command {
 	/* Set by the transport before prepare. */
@@ -59,16 +60,17 @@ struct scsi_command {
 	enum scsi_direction direction;
 	uint32_t transfer_length; /* bytes that the CDB asks to move; for DATA_OUT what the transport has to collect */
 
-	/* Data-out: the transport takes the memory (WINDOW or SOLICITED class) and fills it from the first byte on, with
-	 * at most transfer_length bytes (fewer when the initiator's expected length is smaller). */
+	/* Data-out: the transport takes the memory (WINDOW or SOLICITED class) and fills it from the first byte on,
+	 * with at most transfer_length bytes (fewer when the initiator's expected length is smaller); it gives it back
+	 * when the command is done. */
 	struct rt_buffer data_out;
 	uint32_t data_out_length;
 
 	/* The result. */
-	struct rt_buffer data_in; /* of READ class */
+	struct rt_buffer data_in; /* of READ class; given back by scsi_command_release */
 	uint32_t data_in_length;  /* bytes of data_in that are valid; 0 unless direction is DATA_IN */
-	uint8_t status;           /* enum scsi_status */
-	bool aborted;             /* ended by task management of its own nexus: no response is sent */
+	uint8_t status;		  /* enum scsi_status */
+	bool aborted;		  /* ended by task management of its own nexus: no response is sent */
 	uint8_t sense_length;
 	uint8_t sense[SCSI_SENSE_BYTES];
 
@@ -79,24 +81,25 @@ struct scsi_command {
 	struct rt_deferred finish;
 	struct rt_memory_waiter memory_waiter;
 	struct store_request io;
-	uint64_t lba, blocks;       /* decoded from the CDB by its table row */
-	uint64_t progress;          /* blocks or bytes done, of a command in several steps */
-	void *private_state;        /* of a command in several steps; freed before done */
+	uint64_t lba, blocks; /* decoded from the CDB by its table row */
+	uint64_t progress;    /* blocks or bytes done, of a command in several steps */
+	void *private_state;  /* of a command in several steps; freed before done */
+	struct scsi_access_lock *lock;
 	void (*resume)(struct scsi_command *self);
-	uint8_t stage;              /* enum in scsi/task_set.h */
+	uint8_t stage; /* enum scsi_stage */
 	uint8_t step;
-	bool registered, cancelled;
+	bool registered, barrier, cancelled, silently, in_store, hung;
 };
 
 /* Checks LUN, CDB, unit attention, reservation and access.  true: collect transfer_length bytes if direction is
  * DATA_OUT, then execute.  false: answered, status and sense are set, `done` is not called; release it when sent. */
 bool scsi_command_prepare(struct scsi_command *command);
 void scsi_command_execute(struct scsi_command *command);
-/* After the response was sent, or `done` came with `aborted`; also instead of execute, for a prepared command whose data-out
- * failed in transport (its connection is gone, a digest error): it leaves the task set. */
+/* After the response was sent, or `done` came with `aborted`; also instead of execute, for a prepared command whose
+ * data-out failed in transport (its connection is gone, a digest error): it leaves the task set. */
 void scsi_command_release(struct scsi_command *command);
-/* For the transport: ends a prepared, unexecuted command with CHECK CONDITION, ABORTED COMMAND and this additional sense
- * code and qualifier; status and sense are set as by a prepare that answered. */
-void scsi_command_fail_transport(struct scsi_command *command, uint8_t asc, uint8_t ascq);
+/* For the transport: ends a prepared, unexecuted command with CHECK CONDITION, this sense key and this additional
+ * sense code and qualifier; status and sense are set as by a prepare that answered. */
+void scsi_command_fail_transport(struct scsi_command *command, uint8_t sense_key, uint8_t asc, uint8_t ascq);
 
 #endif

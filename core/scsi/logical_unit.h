@@ -15,20 +15,22 @@ struct store;
 struct scsi_logical_unit;
 
 struct scsi_logical_unit_spec {
-	const char *name;            /* for messages: "file:/srv/a.img" */
-	struct store *store;         /* opened; outlives the unit */
+	const char *name;	       /* for messages: "file:/srv/a.img" */
+	struct store *store;	       /* opened; outlives the unit */
 	uint32_t logical_block_bytes;  /* 512 or 4096 */
 	uint32_t physical_block_bytes; /* 0: as the store says */
-	const char *serial;  /* VPD 80h and the designators of 83h; 1 to 36 printable ASCII bytes */
-	const char *vendor;  /* T10 vendor, up to 8 bytes; NULL or "": "TGTKIT" */
-	const char *product; /* up to 16; NULL or "": "VIRTUAL-DISK" */
+	const char *serial;	       /* VPD 80h and the designators of 83h; 1 to 36 printable ASCII bytes */
+	const char *vendor;	       /* T10 vendor, up to 8 bytes; NULL or "": "TGTKIT" */
+	const char *product;	       /* up to 16; NULL or "": "VIRTUAL-DISK" */
 	bool read_only, removable, thin, write_cache;
 	bool persistent_reservations, compare_and_write, orwrite, extended_copy, unmap;
+	/* Of one command; what rt_memory_largest_transfer says of a worker's share.  0: asks the workers. */
+	uint32_t maximum_transfer_bytes;
 	uint64_t command_timeout_us; /* deadline of each command at the store */
 	uint64_t task_management_timeout_us;
 };
 
-/* 0 or negative errno. */
+/* 0 or negative errno (-EINVAL: a field of the spec, or a store below one block).  The workers have been started. */
 int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct scsi_logical_unit **unit);
 /* No nexus refers to it any more and no command is under way. */
 void scsi_logical_unit_destroy(struct scsi_logical_unit *unit);
@@ -51,10 +53,11 @@ struct scsi_unit_quiesce {
 	bool flush;
 	int status;
 	/* private */
-	_Atomic unsigned outstanding;
 	struct scsi_logical_unit *unit;
 	void *private_state;
 };
 void scsi_logical_unit_quiesce(struct scsi_logical_unit *unit, struct scsi_unit_quiesce *quiesce);
+/* Control thread: takes commands again. */
+void scsi_logical_unit_resume(struct scsi_logical_unit *unit);
 
 #endif

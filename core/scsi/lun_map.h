@@ -22,7 +22,8 @@ struct scsi_lun_mapping {
 
 struct scsi_lun_map {
 	atomic_uint references;
-	void (*released)(struct scsi_lun_map *map); /* any thread; the last reference is gone */
+	/* Any thread: the last reference is gone; frees the map with free().  NULL: just free(). */
+	void (*released)(struct scsi_lun_map *map);
 	size_t count;
 	struct scsi_lun_mapping mappings[]; /* ascending by lun, no LUN twice */
 };

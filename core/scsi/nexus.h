@@ -14,12 +14,12 @@
 struct scsi_nexus;
 
 struct scsi_nexus_spec {
-	const char *initiator_port; /* "iqn....,i,0x00023d000001" (RFC 7143 4.4.1, iSCSI port name); copied */
-	const char *initiator_name; /* the initiator device; copied */
-	const char *target_name;    /* the target device; copied */
-	uint16_t target_port_group_tag;     /* "iqn....,t,0x0001" is the target port's name */
-	uint16_t relative_target_port_id;   /* 1 to 65535 */
-	struct scsi_lun_map *lun_map;       /* a reference is taken */
+	const char *initiator_port;	  /* "iqn....,i,0x00023d000001" (RFC 7143 4.4.1, iSCSI port name); copied */
+	const char *initiator_name;	  /* the initiator device; copied */
+	const char *target_name;	  /* the target device; copied */
+	uint16_t target_port_group_tag;	  /* "iqn....,t,0x0001" is the target port's name */
+	uint16_t relative_target_port_id; /* 1 to 65535 */
+	struct scsi_lun_map *lun_map;	  /* a reference is taken */
 };
 
 int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **nexus);
@@ -29,8 +29,8 @@ int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **ne
 void scsi_nexus_set_lun_map(struct scsi_nexus *nexus, struct scsi_lun_map *map);
 
 /* I_T nexus loss: aborts every command; when the last has finished, or task_management_timeout_us has passed, calls
- * `closed` (from the loop, never inside this call) with `all_ended`.  Commands that end later are dropped, and the nexus
- * frees itself after the last.  Their `done` is still called, with `aborted` set. */
+ * `closed` (from the loop, never inside this call) with `all_ended`.  Commands that end later are dropped, and the
+ * nexus frees itself after the last.  Their `done` is still called, with `aborted` set. */
 void scsi_nexus_close(struct scsi_nexus *nexus, void (*closed)(void *context, bool all_ended), void *context);
 
 unsigned scsi_nexus_commands_under_way(const struct scsi_nexus *nexus);

@@ -8,10 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rt/list.h"
 #include "rt/loop.h"
 #include "scsi/nexus.h"
 
 struct scsi_command;
+struct scsi_nexus_lun;
 
 enum scsi_task_function {
 	SCSI_ABORT_TASK,
@@ -32,14 +34,15 @@ struct scsi_task_management {
 	struct scsi_nexus *nexus;
 	enum scsi_task_function function;
 	uint8_t lun[8];
-	struct scsi_command *referenced; /* ABORT_TASK: under way on this nexus and LUN */
+	struct scsi_command *referenced;		 /* ABORT_TASK: under way on this nexus and LUN */
 	void (*done)(struct scsi_task_management *self); /* on the nexus's worker, never inside start */
 	enum scsi_task_response response;
 	/* private */
 	struct rt_timer timer;
 	struct rt_deferred finish;
 	void *private_state;
-	_Atomic unsigned outstanding;
+	struct scsi_nexus_lun *nexus_lun;
+	struct rt_list waiting;
 };
 
 /* Everything that it covers is aborted or has finished when `done` is called with FUNCTION_COMPLETE; nothing of it is

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scsi/access.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "scsi/device_server.h"
+
+struct access_refusal {
+	uint32_t bits;
+	uint8_t key;
+	uint16_t asc;
+};
+
+static const struct access_refusal access_refusals[] = {
+    {SCSI_ACCESS_UNAVAILABLE | SCSI_ACCESS_HUNG, SCSI_KEY_NOT_READY, SCSI_ASC_NOT_READY_TARGET_PORT_UNAVAILABLE},
+    {SCSI_ACCESS_QUIET, SCSI_KEY_NOT_READY, SCSI_ASC_NOT_READY_OFFLINE},
+    {SCSI_ACCESS_SANITIZE_FAILED, SCSI_KEY_MEDIUM_ERROR, SCSI_ASC_SANITIZE_FAILED},
+    {SCSI_ACCESS_SANITIZING, SCSI_KEY_NOT_READY, SCSI_ASC_NOT_READY_SANITIZE},
+    {SCSI_ACCESS_NO_MEDIUM, SCSI_KEY_NOT_READY, SCSI_ASC_MEDIUM_NOT_PRESENT},
+    {SCSI_ACCESS_STOPPED, SCSI_KEY_NOT_READY, SCSI_ASC_NOT_READY_INITIALIZING_COMMAND_REQUIRED},
+    {SCSI_ACCESS_READ_ONLY, SCSI_KEY_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED},
+    {SCSI_ACCESS_WRITE_PROTECTED, SCSI_KEY_DATA_PROTECT, SCSI_ASC_SOFTWARE_WRITE_PROTECTED},
+};
+
+bool scsi_access_condition(uint32_t bits, struct scsi_sense *sense)
+{
+	for (size_t i = 0; i < sizeof(access_refusals) / sizeof(access_refusals[0]); i++) {
+		if (!(bits & access_refusals[i].bits))
+			continue;
+		*sense = (struct scsi_sense){.key = access_refusals[i].key, .asc = access_refusals[i].asc};
+		return true;
+	}
+	return false;
+}
+
+bool scsi_access_allows(struct scsi_command *command)
+{
+	uint32_t refusals = command->nexus_lun->refusals & command->operation->refusals;
+	struct scsi_sense sense;
+
+	if (refusals & SCSI_REFUSE_RESERVED) {
+		command->status = SCSI_RESERVATION_CONFLICT;
+		return false;
+	}
+	if (command->unit == NULL)
+		return true;
+	if (scsi_access_condition(scsi_unit_access(command->unit) & command->operation->gate, &sense))
+		return scsi_sense_set(command, &sense);
+	if (refusals & SCSI_REFUSE_READ_ONLY)
+		return scsi_sense_fail(command, SCSI_KEY_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED);
+	return true;
+}
+
+static bool ranges_overlap(uint64_t lba_a, uint64_t blocks_a, uint64_t lba_b, uint64_t blocks_b)
+{
+	return lba_a < lba_b + blocks_b && lba_b < lba_a + blocks_a;
+}
+
+/* Ranges have been checked against the capacity, so that no sum overflows. */
+static bool lock_covers(const struct scsi_access_lock *lock, const struct scsi_command *command)
+{
+	const struct scsi_operation *operation = command->operation;
+
+	if (lock->holder == command)
+		return false;
+	if (lock->whole)
+		return operation->access >= SCSI_CLASS_READ;
+	if (operation->flags & SCSI_OP_WHOLE)
+		return true;
+	return operation->lba_bytes != 0 && (operation->flags & SCSI_OP_MEDIUM) != 0 &&
+	       ranges_overlap(lock->lba, lock->blocks, command->lba, command->blocks);
+}
+
+static bool locks_exclude(const struct scsi_access_lock *a, const struct scsi_access_lock *b)
+{
+	return a->whole || b->whole || ranges_overlap(a->lba, a->blocks, b->lba, b->blocks);
+}
+
+bool scsi_access_parks(struct scsi_command *command)
+{
+	struct scsi_logical_unit *unit = command->unit;
+	bool covered = false;
+
+	pthread_mutex_lock(&unit->mutex);
+	RT_LIST_FOR_EACH (node, &unit->locks)
+		covered |= lock_covers(RT_CONTAINER_OF(node, struct scsi_access_lock, node), command);
+	if (covered) {
+		struct scsi_lane *lane = command->nexus_lun->lane;
+
+		lane->has_parked = true;
+		command->stage = SCSI_STAGE_PARKED;
+		rt_list_append(&lane->parked, &command->in_lane);
+	}
+	pthread_mutex_unlock(&unit->mutex);
+	return covered;
+}
+
+static bool lane_has_left_range(struct scsi_visit *visit, struct scsi_lane *lane)
+{
+	const struct scsi_access_lock *lock = visit->context;
+
+	if (lock->whole && !rt_list_is_empty(&lane->background))
+		return false;
+	RT_LIST_FOR_EACH (node, &lane->executing)
+		if (lock_covers(lock, RT_CONTAINER_OF(node, struct scsi_command, in_lane)))
+			return false;
+	return true;
+}
+
+static void lock_is_granted(struct scsi_visit *visit)
+{
+	struct scsi_access_lock *lock = visit->context;
+
+	lock->granted = true;
+	lock->visit = NULL;
+	scsi_visit_free(visit);
+	if (lock->holder->cancelled)
+		scsi_command_finish(lock->holder);
+	else
+		scsi_command_start(lock->holder);
+}
+
+/* The mutex is held.  Whether `lock` could be held now, as far as the locks before it in the queue and those held go.
+ */
+static bool is_grantable(struct scsi_logical_unit *unit, const struct scsi_access_lock *lock)
+{
+	RT_LIST_FOR_EACH (node, &unit->locks)
+		if (locks_exclude(RT_CONTAINER_OF(node, struct scsi_access_lock, node), lock))
+			return false;
+	for (struct rt_list *node = unit->lock_queue.next; node != &unit->lock_queue && node != &lock->node;
+	     node = node->next)
+		if (locks_exclude(RT_CONTAINER_OF(node, struct scsi_access_lock, node), lock))
+			return false;
+	return true;
+}
+
+static void hold(struct scsi_logical_unit *unit, struct scsi_access_lock *lock)
+{
+	rt_list_append(&unit->locks, &lock->node);
+	lock->held = true;
+	scsi_unit_set_access(unit, SCSI_ACCESS_LOCKED);
+}
+
+int scsi_access_lock(struct scsi_command *command)
+{
+	struct scsi_logical_unit *unit = command->unit;
+	struct scsi_access_lock *lock = calloc(1, sizeof(*lock));
+	bool held;
+
+	if (lock == NULL)
+		return -ENOMEM;
+	lock->visit = scsi_visit_create(unit, command->nexus_lun->lane->worker->loop);
+	if (lock->visit == NULL) {
+		free(lock);
+		return -ENOMEM;
+	}
+	lock->visit->satisfied = lane_has_left_range;
+	lock->visit->finished = lock_is_granted;
+	lock->visit->context = lock;
+	lock->unit = unit;
+	lock->holder = command;
+	lock->whole = (command->operation->flags & SCSI_OP_LOCKS_UNIT) != 0;
+	lock->lba = command->lba;
+	lock->blocks = command->blocks;
+	rt_list_init(&lock->node);
+	command->lock = lock;
+	command->stage = SCSI_STAGE_LOCKING;
+
+	pthread_mutex_lock(&unit->mutex);
+	if (is_grantable(unit, lock))
+		hold(unit, lock);
+	else
+		rt_list_append(&unit->lock_queue, &lock->node);
+	held = lock->held;
+	pthread_mutex_unlock(&unit->mutex);
+	if (held)
+		scsi_visit_start(lock->visit);
+	return 0;
+}
+
+bool scsi_access_lock_withdraw(struct scsi_command *command)
+{
+	struct scsi_access_lock *lock = command->lock;
+	bool queued;
+
+	pthread_mutex_lock(&lock->unit->mutex);
+	queued = !lock->held;
+	if (queued)
+		rt_list_remove(&lock->node);
+	pthread_mutex_unlock(&lock->unit->mutex);
+	return queued;
+}
+
+/* The mutex is held.  Moves those that may be held now to `next`: their visits start when the mutex is free. */
+static void promote_queued(struct scsi_logical_unit *unit, struct scsi_visit **next, unsigned capacity, unsigned *count)
+{
+	RT_LIST_FOR_EACH (node, &unit->lock_queue) {
+		struct scsi_access_lock *lock = RT_CONTAINER_OF(node, struct scsi_access_lock, node);
+
+		if (*count == capacity)
+			return;
+		if (!is_grantable(unit, lock))
+			continue;
+		rt_list_remove(node);
+		hold(unit, lock);
+		next[(*count)++] = lock->visit;
+	}
+}
+
+/* One round; there are more when as many were promoted as fit. */
+static bool release_round(struct scsi_logical_unit *unit, struct scsi_access_lock *lock)
+{
+	enum { ROUND = 32 };
+	struct scsi_visit *next[ROUND];
+	unsigned count = 0;
+
+	pthread_mutex_lock(&unit->mutex);
+	rt_list_remove(&lock->node);
+	promote_queued(unit, next, ROUND, &count);
+	if (rt_list_is_empty(&unit->locks))
+		scsi_unit_clear_access(unit, SCSI_ACCESS_LOCKED);
+	scsi_lanes_kick(unit);
+	pthread_mutex_unlock(&unit->mutex);
+	for (unsigned i = 0; i < count; i++)
+		scsi_visit_start(next[i]);
+	return count == ROUND;
+}
+
+void scsi_access_unlock(struct scsi_command *command)
+{
+	struct scsi_access_lock *lock = command->lock;
+
+	command->lock = NULL;
+	while (release_round(lock->unit, lock))
+		;
+	if (lock->visit != NULL)
+		scsi_visit_free(lock->visit); /* withdrawn before it started */
+	free(lock);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to core/scsi: who may run now.  An access lock covers a range of blocks or the whole unit; it is granted when
+ * nothing that overlaps it is executing on any worker, and what comes later and overlaps it waits until it is released.
+ */
+#ifndef TGTKIT_SCSI_ACCESS_H
+#define TGTKIT_SCSI_ACCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rt/list.h"
+
+struct scsi_command;
+struct scsi_logical_unit;
+struct scsi_sense;
+struct scsi_visit;
+
+struct scsi_access_lock {
+	struct scsi_logical_unit *unit;
+	struct scsi_command *holder;
+	bool whole;
+	uint64_t lba, blocks;
+	/* private */
+	struct rt_list node; /* held or queued, under the unit's mutex */
+	struct scsi_visit *visit;
+	bool held, granted;
+};
+
+/* Whether the command may run as far as reservations, read-only state and readiness go.  false: status and sense are
+ * set. */
+bool scsi_access_allows(struct scsi_command *command);
+/* The sense data for these bits of the access word.  false: they stand for nothing. */
+bool scsi_access_condition(uint32_t bits, struct scsi_sense *sense);
+/* Whether a lock that is held keeps the command waiting: then it has been put into its lane's parked list. */
+bool scsi_access_parks(struct scsi_command *command);
+
+/* For a command whose row asks for a lock: scsi_command_start is called when it is granted.  0 or -ENOMEM. */
+int scsi_access_lock(struct scsi_command *command);
+/* Withdraws one that waits behind another.  false: too late, it will be granted. */
+bool scsi_access_lock_withdraw(struct scsi_command *command);
+/* Released and freed. */
+void scsi_access_unlock(struct scsi_command *command);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to core/scsi: the functions that the rows of scsi/operations.c name.
+ */
+#ifndef TGTKIT_SCSI_HANDLERS_H
+#define TGTKIT_SCSI_HANDLERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct scsi_command;
+struct scsi_logical_unit;
+
+/* spc_inquiry.c, spc_report.c, spc_supported_operations.c, mode_pages.c */
+void spc_test_unit_ready(struct scsi_command *command);
+bool spc_inquiry_decode(struct scsi_command *command);
+void spc_inquiry(struct scsi_command *command);
+bool spc_report_luns_decode(struct scsi_command *command);
+void spc_report_luns(struct scsi_command *command);
+void spc_request_sense(struct scsi_command *command);
+bool spc_mode_sense_decode(struct scsi_command *command);
+void spc_mode_sense(struct scsi_command *command);
+bool spc_supported_operations_decode(struct scsi_command *command);
+void spc_supported_operations(struct scsi_command *command);
+
+/* sbc_capacity.c, sbc_start_stop.c, sbc_read_write.c */
+bool sbc_read_capacity_10_decode(struct scsi_command *command);
+void sbc_read_capacity_10(struct scsi_command *command);
+void sbc_read_capacity_16(struct scsi_command *command);
+bool sbc_start_stop_decode(struct scsi_command *command);
+void sbc_start_stop(struct scsi_command *command);
+void sbc_read(struct scsi_command *command);
+void sbc_write(struct scsi_command *command);
+void sbc_synchronize_cache(struct scsi_command *command);
+void sbc_pre_fetch(struct scsi_command *command);
+
+/* sbc_verify.c */
+bool sbc_verify_decode(struct scsi_command *command);
+bool sbc_write_and_verify_decode(struct scsi_command *command);
+uint32_t sbc_verify_work_bytes(const struct scsi_command *command);
+void sbc_verify(struct scsi_command *command);
+void sbc_write_and_verify(struct scsi_command *command);
+
+/* sbc_unmap.c, sbc_write_same.c */
+bool sbc_unmap_offered(const struct scsi_logical_unit *unit);
+bool sbc_unmap_decode(struct scsi_command *command);
+void sbc_unmap(struct scsi_command *command);
+bool sbc_write_same_decode(struct scsi_command *command);
+uint32_t sbc_write_same_work_bytes(const struct scsi_command *command);
+void sbc_write_same(struct scsi_command *command);
+
+#endif

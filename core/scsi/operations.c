@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scsi/operations.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "scsi/command.h"
+#include "scsi/handlers.h"
+#include "scsi/unit.h"
+
+/* Fields of CDBs, for the rows: where the LBA and the length stand. */
+#define LBA(at, bytes)	  .lba_at = (at), .lba_bytes = (bytes)
+#define BLOCKS(at, bytes) .length_at = (at), .length_bytes = (bytes), .length_unit = SCSI_LENGTH_BLOCKS
+#define RANGE(at, bytes)  .length_at = (at), .length_bytes = (bytes), .length_unit = SCSI_LENGTH_RANGE
+#define ALLOCATION(at, bytes)                                                                                          \
+	.direction = SCSI_DATA_IN, .length_at = (at), .length_bytes = (bytes), .length_unit = SCSI_LENGTH_ALLOCATION
+#define PARAMETERS(at, bytes)                                                                                          \
+	.direction = SCSI_DATA_OUT, .length_at = (at), .length_bytes = (bytes), .length_unit = SCSI_LENGTH_PARAMETERS
+
+#define FF2 0xff, 0xff
+#define FF4 FF2, FF2
+#define FF8 FF4, FF4
+
+enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTCHK = 0x06 };
+
+static struct scsi_operation table[] = {
+    {
+	.name = "TEST UNIT READY",
+	.code = 0x00,
+	.cdb_bytes = 6,
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_MEDIUM,
+	.execute = spc_test_unit_ready,
+    },
+    {
+	.name = "REQUEST SENSE",
+	.code = 0x03,
+	.cdb_bytes = 6,
+	ALLOCATION(4, 1),
+	.flags = SCSI_OP_WITHOUT_UNIT | SCSI_OP_BEFORE_ATTENTION,
+	.usage = {0, 0x01, 0, 0, 0xff, 0},
+	.execute = spc_request_sense,
+    },
+    {
+	.name = "READ(6)",
+	.code = 0x08,
+	.cdb_bytes = 6,
+	.direction = SCSI_DATA_IN,
+	.access = SCSI_CLASS_READ,
+	LBA(1, 3),
+	BLOCKS(4, 1),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_LENGTH_0_IS_256,
+	.usage = {0, 0x1f, FF2, 0xff, 0},
+	.reply_bytes = UINT32_MAX,
+	.execute = sbc_read,
+    },
+    {
+	.name = "WRITE(6)",
+	.code = 0x0a,
+	.cdb_bytes = 6,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(1, 3),
+	BLOCKS(4, 1),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_LENGTH_0_IS_256,
+	.usage = {0, 0x1f, FF2, 0xff, 0},
+	.execute = sbc_write,
+    },
+    {
+	.name = "INQUIRY",
+	.code = 0x12,
+	.cdb_bytes = 6,
+	ALLOCATION(3, 2),
+	.flags = SCSI_OP_WITHOUT_UNIT | SCSI_OP_BEFORE_ATTENTION,
+	.usage = {0, 0x01, 0xff, FF2, 0},
+	.decode = spc_inquiry_decode,
+	.execute = spc_inquiry,
+    },
+    {
+	.name = "MODE SENSE(6)",
+	.code = 0x1a,
+	.cdb_bytes = 6,
+	ALLOCATION(4, 1),
+	.access = SCSI_CLASS_READ,
+	.usage = {0, 0x08, 0xff, 0xff, 0xff, 0},
+	.decode = spc_mode_sense_decode,
+	.execute = spc_mode_sense,
+    },
+    {
+	.name = "START STOP UNIT",
+	.code = 0x1b,
+	.cdb_bytes = 6,
+	.access = SCSI_CLASS_QUERY,
+	.usage = {0, 0x01, 0, 0, 0x07, 0},
+	.decode = sbc_start_stop_decode,
+	.execute = sbc_start_stop,
+    },
+    {
+	.name = "READ CAPACITY(10)",
+	.code = 0x25,
+	.cdb_bytes = 10,
+	.direction = SCSI_DATA_IN,
+	.access = SCSI_CLASS_ALWAYS,
+	.flags = SCSI_OP_MEDIUM,
+	.execute = sbc_read_capacity_10,
+	.decode = sbc_read_capacity_10_decode,
+    },
+    {
+	.name = "READ(10)",
+	.code = 0x28,
+	.cdb_bytes = 10,
+	.direction = SCSI_DATA_IN,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 4),
+	BLOCKS(7, 2),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | FUA, FF4, 0, FF2, 0},
+	.also_byte_1 = FUA_NV,
+	.reply_bytes = UINT32_MAX,
+	.execute = sbc_read,
+    },
+    {
+	.name = "WRITE(10)",
+	.code = 0x2a,
+	.cdb_bytes = 10,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 4),
+	BLOCKS(7, 2),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | FUA, FF4, 0, FF2, 0},
+	.also_byte_1 = FUA_NV,
+	.execute = sbc_write,
+    },
+    {
+	.name = "WRITE AND VERIFY(10)",
+	.code = 0x2e,
+	.cdb_bytes = 10,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 4),
+	BLOCKS(7, 2),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | BYTCHK, FF4, 0, FF2, 0},
+	.decode = sbc_write_and_verify_decode,
+	.work_bytes = sbc_verify_work_bytes,
+	.execute = sbc_write_and_verify,
+    },
+    {
+	.name = "VERIFY(10)",
+	.code = 0x2f,
+	.cdb_bytes = 10,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 4),
+	RANGE(7, 2),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | BYTCHK, FF4, 0, FF2, 0},
+	.decode = sbc_verify_decode,
+	.work_bytes = sbc_verify_work_bytes,
+	.execute = sbc_verify,
+    },
+    {
+	.name = "PRE-FETCH(10)",
+	.code = 0x34,
+	.cdb_bytes = 10,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 4),
+	RANGE(7, 2),
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, IMMED, FF4, 0, FF2, 0},
+	.execute = sbc_pre_fetch,
+    },
+    {
+	.name = "SYNCHRONIZE CACHE(10)",
+	.code = 0x35,
+	.cdb_bytes = 10,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 4),
+	RANGE(7, 2),
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, IMMED, FF4, 0, FF2, 0},
+	.also_byte_1 = SYNC_NV,
+	.execute = sbc_synchronize_cache,
+    },
+    {
+	.name = "WRITE SAME(10)",
+	.code = 0x41,
+	.cdb_bytes = 10,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 4),
+	RANGE(7, 2),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, 0x08, FF4, 0, FF2, 0},
+	.decode = sbc_write_same_decode,
+	.work_bytes = sbc_write_same_work_bytes,
+	.execute = sbc_write_same,
+    },
+    {
+	.name = "UNMAP",
+	.code = 0x42,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_WHOLE,
+	.usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = sbc_unmap_decode,
+	.offered = sbc_unmap_offered,
+	.execute = sbc_unmap,
+    },
+    {
+	.name = "MODE SENSE(10)",
+	.code = 0x5a,
+	.cdb_bytes = 10,
+	ALLOCATION(7, 2),
+	.access = SCSI_CLASS_READ,
+	.usage = {0, 0x18, 0xff, 0xff, 0, 0, 0, FF2, 0},
+	.decode = spc_mode_sense_decode,
+	.execute = spc_mode_sense,
+    },
+    {
+	.name = "READ(16)",
+	.code = 0x88,
+	.cdb_bytes = 16,
+	.direction = SCSI_DATA_IN,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 8),
+	BLOCKS(10, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | FUA, FF8, FF4, 0, 0},
+	.also_byte_1 = FUA_NV,
+	.reply_bytes = UINT32_MAX,
+	.execute = sbc_read,
+    },
+    {
+	.name = "WRITE(16)",
+	.code = 0x8a,
+	.cdb_bytes = 16,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 8),
+	BLOCKS(10, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | FUA, FF8, FF4, 0, 0},
+	.also_byte_1 = FUA_NV,
+	.execute = sbc_write,
+    },
+    {
+	.name = "WRITE AND VERIFY(16)",
+	.code = 0x8e,
+	.cdb_bytes = 16,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 8),
+	BLOCKS(10, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | BYTCHK, FF8, FF4, 0, 0},
+	.decode = sbc_write_and_verify_decode,
+	.work_bytes = sbc_verify_work_bytes,
+	.execute = sbc_write_and_verify,
+    },
+    {
+	.name = "VERIFY(16)",
+	.code = 0x8f,
+	.cdb_bytes = 16,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 8),
+	RANGE(10, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | BYTCHK, FF8, FF4, 0, 0},
+	.decode = sbc_verify_decode,
+	.work_bytes = sbc_verify_work_bytes,
+	.execute = sbc_verify,
+    },
+    {
+	.name = "PRE-FETCH(16)",
+	.code = 0x90,
+	.cdb_bytes = 16,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 8),
+	RANGE(10, 4),
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, IMMED, FF8, FF4, 0, 0},
+	.execute = sbc_pre_fetch,
+    },
+    {
+	.name = "SYNCHRONIZE CACHE(16)",
+	.code = 0x91,
+	.cdb_bytes = 16,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 8),
+	RANGE(10, 4),
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, IMMED, FF8, FF4, 0, 0},
+	.also_byte_1 = SYNC_NV,
+	.execute = sbc_synchronize_cache,
+    },
+    {
+	.name = "WRITE SAME(16)",
+	.code = 0x93,
+	.cdb_bytes = 16,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 8),
+	RANGE(10, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, 0x09, FF8, FF4, 0, 0},
+	.decode = sbc_write_same_decode,
+	.work_bytes = sbc_write_same_work_bytes,
+	.execute = sbc_write_same,
+    },
+    {
+	.name = "READ CAPACITY(16)",
+	.code = 0x9e,
+	.service_action = 0x10,
+	.cdb_bytes = 16,
+	ALLOCATION(10, 4),
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_MEDIUM,
+	.usage = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FF4, 0, 0},
+	.execute = sbc_read_capacity_16,
+    },
+    {
+	.name = "REPORT LUNS",
+	.code = 0xa0,
+	.cdb_bytes = 12,
+	ALLOCATION(6, 4),
+	.flags = SCSI_OP_WITHOUT_UNIT | SCSI_OP_BEFORE_ATTENTION,
+	.usage = {0, 0, 0xff, 0, 0, 0, FF4, 0, 0},
+	.reply_bytes = 8 + 8 * (SCSI_MAXIMUM_LUN + 2),
+	.decode = spc_report_luns_decode,
+	.execute = spc_report_luns,
+    },
+    {
+	.name = "REPORT SUPPORTED OPERATION CODES",
+	.code = 0xa3,
+	.service_action = 0x0c,
+	.cdb_bytes = 12,
+	ALLOCATION(6, 4),
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_SERVICE_ACTION,
+	.usage = {0, 0, 0x87, 0xff, FF2, FF4, 0, 0},
+	.decode = spc_supported_operations_decode,
+	.execute = spc_supported_operations,
+    },
+    {
+	.name = "READ(12)",
+	.code = 0xa8,
+	.cdb_bytes = 12,
+	.direction = SCSI_DATA_IN,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 4),
+	BLOCKS(6, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | FUA, FF4, FF4, 0, 0},
+	.also_byte_1 = FUA_NV,
+	.reply_bytes = UINT32_MAX,
+	.execute = sbc_read,
+    },
+    {
+	.name = "WRITE(12)",
+	.code = 0xaa,
+	.cdb_bytes = 12,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 4),
+	BLOCKS(6, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | FUA, FF4, FF4, 0, 0},
+	.also_byte_1 = FUA_NV,
+	.execute = sbc_write,
+    },
+    {
+	.name = "WRITE AND VERIFY(12)",
+	.code = 0xae,
+	.cdb_bytes = 12,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 4),
+	BLOCKS(6, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | BYTCHK, FF4, FF4, 0, 0},
+	.decode = sbc_write_and_verify_decode,
+	.work_bytes = sbc_verify_work_bytes,
+	.execute = sbc_write_and_verify,
+    },
+    {
+	.name = "VERIFY(12)",
+	.code = 0xaf,
+	.cdb_bytes = 12,
+	.access = SCSI_CLASS_READ,
+	LBA(2, 4),
+	RANGE(6, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.usage = {0, DPO | BYTCHK, FF4, FF4, 0, 0},
+	.decode = sbc_verify_decode,
+	.work_bytes = sbc_verify_work_bytes,
+	.execute = sbc_verify,
+    },
+};
+
+enum {
+	ROWS = sizeof(table) / sizeof(table[0]),
+	SERVICE_ACTIONS = 32,
+	SERVICE_ACTION_BITS = 0x1f,
+	BYTE_1_UNDEFINED = 0xe0,
+	/* Codes whose rows have service actions; more than there will ever be. */
+	GROUPS = 16,
+	NO_ROW = 0,
+};
+
+/* Row number plus 1, or 0. */
+static uint8_t by_code[256];
+/* Of codes with service actions: group number plus 1, or 0. */
+static uint8_t group_of_code[256];
+static uint8_t groups[GROUPS][SERVICE_ACTIONS];
+
+static void compute_rejected(struct scsi_operation *row)
+{
+	uint8_t rejected[16] = {0};
+
+	for (unsigned i = 1; i < row->cdb_bytes; i++)
+		rejected[i] = (uint8_t)~row->usage[i];
+	rejected[1] &= (uint8_t)~row->also_byte_1;
+	if (row->flags & SCSI_OP_SERVICE_ACTION)
+		rejected[1] &= (uint8_t)~SERVICE_ACTION_BITS;
+	if (!(row->flags & SCSI_OP_PROTECTION))
+		rejected[1] &= (uint8_t)~BYTE_1_UNDEFINED;
+	memcpy(row->rejected, rejected, sizeof(rejected));
+}
+
+static void compute_gate(struct scsi_operation *row)
+{
+	if (row->flags & SCSI_OP_MEDIUM)
+		row->gate |= SCSI_ACCESS_NOT_READY;
+	if (row->flags & SCSI_OP_WRITES)
+		row->gate |= SCSI_ACCESS_READ_ONLY | SCSI_ACCESS_WRITE_PROTECTED;
+	if (row->access >= SCSI_CLASS_READ)
+		row->gate |= SCSI_ACCESS_LOCKED;
+	if (row->access != SCSI_CLASS_ALWAYS)
+		row->refusals |= 1u << row->access;
+	if (row->flags & SCSI_OP_WRITES)
+		row->refusals |= SCSI_REFUSE_READ_ONLY;
+}
+
+static void index_row(unsigned number)
+{
+	static uint8_t group_count;
+	const struct scsi_operation *row = &table[number];
+
+	if (!(row->flags & SCSI_OP_SERVICE_ACTION)) {
+		assert(by_code[row->code] == NO_ROW);
+		by_code[row->code] = (uint8_t)(number + 1);
+		return;
+	}
+	if (group_of_code[row->code] == 0) {
+		assert(group_count < GROUPS);
+		group_of_code[row->code] = ++group_count;
+	}
+	groups[group_of_code[row->code] - 1][row->service_action] = (uint8_t)(number + 1);
+}
+
+static void init_table(void)
+{
+	_Static_assert(ROWS < 255, "row numbers are bytes");
+	for (unsigned i = 0; i < ROWS; i++) {
+		compute_rejected(&table[i]);
+		compute_gate(&table[i]);
+		index_row(i);
+	}
+}
+
+void scsi_operations_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, init_table);
+}
+
+const struct scsi_operation *scsi_operations_find(const uint8_t cdb[static 16])
+{
+	unsigned row = by_code[cdb[0]];
+
+	if (__builtin_expect(row == NO_ROW, 0)) {
+		unsigned group = group_of_code[cdb[0]];
+
+		row = group == 0 ? NO_ROW : groups[group - 1][cdb[1] & SERVICE_ACTION_BITS];
+		if (row == NO_ROW)
+			return NULL;
+	}
+	return &table[row - 1];
+}
+
+bool scsi_operations_has_service_actions(uint8_t code)
+{
+	return group_of_code[code] != 0;
+}
+
+bool scsi_operations_code_offered(uint8_t code, const struct scsi_logical_unit *unit)
+{
+	for (unsigned i = 0; i < ROWS; i++)
+		if (table[i].code == code && scsi_operation_offered(&table[i], unit))
+			return true;
+	return false;
+}
+
+size_t scsi_operations_count(void)
+{
+	return ROWS;
+}
+
+const struct scsi_operation *scsi_operations_get(size_t index)
+{
+	return &table[index];
+}
+
+bool scsi_operation_offered(const struct scsi_operation *operation, const struct scsi_logical_unit *unit)
+{
+	if (unit == NULL)
+		return (operation->flags & SCSI_OP_WITHOUT_UNIT) != 0;
+	return operation->offered == NULL || operation->offered(unit);
+}

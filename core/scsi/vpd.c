@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scsi/vpd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "rt/bytes.h"
+#include "scsi/device_server.h"
+
+enum { PAGE_ROOM = 1024 };
+
+struct vpd_page {
+	uint8_t code;
+	bool without_unit; /* also of the well-known unit */
+	/* Writes behind the 4-byte header; returns the length without it. */
+	size_t (*fill)(struct scsi_command *command, uint8_t *body);
+};
+
+static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body);
+
+static size_t fill_serial(struct scsi_command *command, uint8_t *body)
+{
+	size_t length = strlen(command->unit->serial);
+
+	memcpy(body, command->unit->serial, length);
+	return length;
+}
+
+size_t scsi_put_designator(uint8_t *at, uint8_t protocol_code_set, uint8_t association_type, size_t length)
+{
+	at[0] = protocol_code_set;
+	at[1] = association_type;
+	at[3] = (uint8_t)length;
+	return length + 4;
+}
+
+size_t scsi_put_name(uint8_t *field, size_t room, const char *text)
+{
+	size_t length = strnlen(text, room - 4);
+
+	memcpy(field, text, length);
+	return (length + 4) & ~(size_t)3;
+}
+
+enum { CODE_BINARY = 1, CODE_ASCII = 2, CODE_UTF8 = 3, PROTOCOL_ISCSI = 0x50 };
+enum { OF_UNIT = 0x00, OF_PORT = 0x90, OF_DEVICE = 0xa0 }; /* with PIV where the protocol is said */
+enum { TYPE_T10 = 1, TYPE_NAA = 3, TYPE_RELATIVE_PORT = 4, TYPE_PORT_GROUP = 5, TYPE_NAME = 8 };
+
+/* NAA 3h, locally assigned: 60 bits of FNV-1a over vendor and serial, the same wherever the store is served. */
+static uint64_t locally_assigned_name(const struct scsi_logical_unit *unit)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (const char *c = unit->vendor; *c != '\0'; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
+	for (const char *c = unit->serial; *c != '\0'; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
+	return UINT64_C(3) << 60 | (hash >> 4);
+}
+
+static size_t fill_unit_designators(const struct scsi_logical_unit *unit, uint8_t *body)
+{
+	size_t length = 0, serial = strlen(unit->serial);
+
+	rt_put_be64(body + 4, locally_assigned_name(unit));
+	length += scsi_put_designator(body, CODE_BINARY, OF_UNIT | TYPE_NAA, 8);
+	scsi_put_ascii(body + length + 4, SCSI_VENDOR_BYTES, unit->vendor);
+	memcpy(body + length + 12, unit->serial, serial);
+	length += scsi_put_designator(body + length, CODE_ASCII, OF_UNIT | TYPE_T10, SCSI_VENDOR_BYTES + serial);
+	return length;
+}
+
+/* iSCSI names, RFC 7143 4.4.1: the target port's carries the portal group tag. */
+static size_t fill_port_designators(const struct scsi_nexus *nexus, uint8_t *body)
+{
+	enum { NAME_ROOM = 256 };
+	char port[NAME_ROOM];
+	size_t length = 0;
+
+	rt_put_be16(body + 6, nexus->relative_target_port_id);
+	length += scsi_put_designator(body, PROTOCOL_ISCSI | CODE_BINARY, OF_PORT | TYPE_RELATIVE_PORT, 4);
+	rt_put_be16(body + length + 6, nexus->target_port_group_tag);
+	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_BINARY, OF_PORT | TYPE_PORT_GROUP, 4);
+	snprintf(port, sizeof(port), "%.230s,t,0x%04x", nexus->target_name, nexus->target_port_group_tag);
+	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_UTF8, OF_PORT | TYPE_NAME,
+				      scsi_put_name(body + length + 4, 252, port));
+	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_UTF8, OF_DEVICE | TYPE_NAME,
+				      scsi_put_name(body + length + 4, 252, nexus->target_name));
+	return length;
+}
+
+static size_t fill_identification(struct scsi_command *command, uint8_t *body)
+{
+	size_t length = 0;
+
+	if (command->unit != NULL)
+		length = fill_unit_designators(command->unit, body);
+	return length + fill_port_designators(command->nexus, body + length);
+}
+
+uint32_t scsi_maximum_transfer_blocks(const struct scsi_logical_unit *unit)
+{
+	return unit->maximum_transfer_bytes >> unit->block_shift;
+}
+
+/* A store that zeroes by itself takes what Linux asks for at most; else the core writes it all, in the time a command
+ * has. */
+uint64_t scsi_maximum_write_same_blocks(const struct scsi_logical_unit *unit)
+{
+	enum { EMULATED_BYTES = 256 << 20 };
+
+	if (unit->capabilities->flags & (TGTKIT_CAN_ZERO | TGTKIT_DISCARD_READS_ZERO))
+		return 0x7fffff;
+	return EMULATED_BYTES >> unit->block_shift;
+}
+
+uint32_t scsi_maximum_compare_and_write_blocks(const struct scsi_logical_unit *unit)
+{
+	uint32_t blocks = scsi_maximum_transfer_blocks(unit) / 2;
+
+	if (!unit->compare_and_write)
+		return 0;
+	return blocks < 255 ? blocks : 255;
+}
+
+static size_t fill_block_limits(struct scsi_command *command, uint8_t *body)
+{
+	const struct scsi_logical_unit *unit = command->unit;
+	const struct tgtkit_capabilities *can = unit->capabilities;
+	uint32_t granularity = can->discard_granularity_bytes >> unit->block_shift;
+
+	/* Offsets as in the standard, which counts the header. */
+	uint8_t *page = body - 4;
+
+	page[5] = (uint8_t)scsi_maximum_compare_and_write_blocks(unit);
+	rt_put_be16(page + 6, (uint16_t)(1u << unit->physical_exponent));
+	rt_put_be32(page + 8, scsi_maximum_transfer_blocks(unit));
+	rt_put_be32(page + 12, can->optimal_transfer_bytes >> unit->block_shift);
+	rt_put_be64(page + 36, scsi_maximum_write_same_blocks(unit));
+	if (unit->provisions) {
+		rt_put_be32(page + 20, SCSI_MAXIMUM_UNMAP_BLOCKS);
+		rt_put_be32(page + 24, SCSI_MAXIMUM_UNMAP_DESCRIPTORS);
+		rt_put_be32(page + 28, granularity != 0 ? granularity : 1);
+		rt_put_be32(page + 32, 0x80000000u); /* UGAVALID, alignment 0 */
+	}
+	return 60;
+}
+
+static size_t fill_characteristics(struct scsi_command *command, uint8_t *body)
+{
+	enum { ROTATION_NOT_REPORTED = 0, NON_ROTATING = 1 };
+	bool rotational = (command->unit->capabilities->flags & TGTKIT_ROTATIONAL) != 0;
+
+	rt_put_be16(body, rotational ? ROTATION_NOT_REPORTED : NON_ROTATING);
+	return 60;
+}
+
+static size_t fill_provisioning(struct scsi_command *command, uint8_t *body)
+{
+	enum { LBPU = 0x80, LBPWS = 0x40, LBPWS10 = 0x20, LBPRZ = 0x04, THIN = 2 };
+	const struct scsi_logical_unit *unit = command->unit;
+
+	if (unit->provisions) {
+		body[1] = LBPU | LBPWS | LBPWS10 | (unit->unmap_reads_zero ? LBPRZ : 0);
+		body[2] = THIN;
+	}
+	return 4;
+}
+
+static const struct vpd_page pages[] = {
+    {0x00, true, fill_supported_pages}, {0x80, false, fill_serial},	     {0x83, true, fill_identification},
+    {0xb0, false, fill_block_limits},	{0xb1, false, fill_characteristics}, {0xb2, false, fill_provisioning},
+};
+
+static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (command->unit != NULL || pages[i].without_unit)
+			body[count++] = pages[i].code;
+	return count;
+}
+
+static const struct vpd_page *find_page(const struct scsi_command *command)
+{
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (pages[i].code == command->cdb[2] && (command->unit != NULL || pages[i].without_unit))
+			return &pages[i];
+	return NULL;
+}
+
+bool scsi_vpd_supports(const struct scsi_command *command)
+{
+	return find_page(command) != NULL;
+}
+
+void scsi_vpd_reply(struct scsi_command *command)
+{
+	const struct vpd_page *kind = find_page(command);
+	uint8_t page[PAGE_ROOM] = {0};
+	size_t length = kind->fill(command, page + 4);
+
+	page[0] = scsi_peripheral_device(command);
+	page[1] = kind->code;
+	rt_put_be16(page + 2, (uint16_t)length);
+	scsi_command_reply(command, page, length + 4);
+}
