@@ -40,6 +40,7 @@ enum conf_change {
 struct conf_reader {
 	struct target_arena *arena;
 	struct spec_problems *problems;
+	const char *file, *include_dir; /* libconfig names an included file as it was written */
 };
 
 struct conf_table;
@@ -60,6 +61,7 @@ struct conf_key {
 	const char *fallback;	   /* the default, as a person writes it; NULL: none */
 	bool required;
 	const struct conf_table *group;
+	void (*normalise)(char *text);		/* STRING: in place, before the check */
 	const char *(*check)(const char *text); /* STRING: NULL, or what is wrong with it */
 	int (*parse)(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);
 	void (*read)(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,

@@ -32,11 +32,6 @@ static bool is_readable_file(const char *file, const struct spec_origin *origin,
 	return false;
 }
 
-static void set_include_dir(config_t *parsed, const char *file, struct target_arena *arena)
-{
-	config_set_include_dir(parsed, dirname(target_arena_strdup(arena, file)));
-}
-
 /* Group 1 on every address, as no portal group at all was given. */
 static void add_default_group(struct target_configuration *configuration)
 {
@@ -56,9 +51,26 @@ static void add_default_group(struct target_configuration *configuration)
 	configuration->group_count = 1;
 }
 
+static void report_syntax(struct conf_reader *reader, const config_t *parsed)
+{
+	const char *file = conf_file_name(reader, config_error_file(parsed));
+	const struct spec_origin place = {
+	    .file = file ? file : reader->file,
+	    .line = (unsigned)config_error_line(parsed),
+	    .name = "",
+	};
+
+	spec_problem(reader->problems, &place, NULL, "%s", config_error_text(parsed));
+}
+
 void conf_read_file(const char *file, struct target_configuration *configuration, struct spec_problems *problems)
 {
-	struct conf_reader reader = {.arena = &configuration->arena, .problems = problems};
+	struct conf_reader reader = {
+	    .arena = &configuration->arena,
+	    .problems = problems,
+	    .file = file,
+	    .include_dir = dirname(target_arena_strdup(&configuration->arena, file)),
+	};
 	const struct spec_origin whole = {.name = file};
 	struct spec_origin root;
 	config_t parsed;
@@ -66,19 +78,13 @@ void conf_read_file(const char *file, struct target_configuration *configuration
 	if (!is_readable_file(file, &whole, problems))
 		return;
 	config_init(&parsed);
-	set_include_dir(&parsed, file, &configuration->arena);
+	config_set_include_dir(&parsed, reader.include_dir);
 	if (config_read_file(&parsed, file)) {
 		conf_read_group(&reader, &conf_file_table, config_root_setting(&parsed), configuration, &root);
 		if (!spec_origin_find(&root, "portal_groups"))
 			add_default_group(configuration);
 	} else {
-		const struct spec_origin place = {
-		    .file = config_error_file(&parsed) ? config_error_file(&parsed) : file,
-		    .line = (unsigned)config_error_line(&parsed),
-		    .name = "",
-		};
-
-		spec_problem(problems, &place, NULL, "%s", config_error_text(&parsed));
+		report_syntax(&reader, &parsed);
 	}
 	config_destroy(&parsed);
 }

@@ -18,11 +18,18 @@ static const char *path_of(struct conf_reader *reader, config_setting_t *setting
 	return target_arena_printf(reader->arena, "%s%s%s", prefix, *prefix ? "." : "", config_setting_name(setting));
 }
 
-static const char *file_of(struct conf_reader *reader, config_setting_t *setting)
+const char *conf_file_name(struct conf_reader *reader, const char *name)
 {
-	const char *file = config_setting_source_file(setting);
+	if (!name)
+		return NULL;
+	if (*name == '/' || !strcmp(name, reader->file))
+		return target_arena_strdup(reader->arena, name);
+	return target_arena_printf(reader->arena, "%s/%s", reader->include_dir, name);
+}
 
-	return file ? target_arena_strdup(reader->arena, file) : NULL;
+static const char *file_of(struct conf_reader *reader, const config_setting_t *setting)
+{
+	return conf_file_name(reader, config_setting_source_file(setting));
 }
 
 bool conf_is_sequence(const config_setting_t *setting)

@@ -7,6 +7,8 @@
 
 #include "config/keys.h"
 
+/* A file's name as libconfig tells it, as a path that a person can open.  NULL stays NULL. */
+const char *conf_file_name(struct conf_reader *reader, const char *name);
 /* Where a setting stands.  "targets[0].luns[2]" is made from its parents. */
 void conf_origin_of(struct conf_reader *reader, config_setting_t *setting, struct spec_origin *origin);
 

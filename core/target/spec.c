@@ -26,10 +26,12 @@ static void format_place(const struct spec_origin *origin, const char *key, char
 {
 	const struct spec_key_line *given = key ? spec_origin_find(origin, key) : NULL;
 	const char *file = given ? given->file : origin->file;
-	const char *separator = *origin->name && key && *key != '[' ? "." : "";
+	const char *separator = *origin->name && key ? "." : "";
 	unsigned line = given ? given->line : origin->line;
 
-	if (file)
+	if (file && !*origin->name && !key)
+		snprintf(text, size, "%s:%u", file, line);
+	else if (file)
 		snprintf(text, size, "%s:%u: %s%s%s", file, line, origin->name, separator, key ? key : "");
 	else if (key)
 		snprintf(text, size, "%s: %s", origin->name, key);

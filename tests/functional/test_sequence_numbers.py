@@ -99,7 +99,7 @@ def test_the_window_starts_with_room_for_eight_commands(served):
 
 
 def test_a_full_window_closes_and_opens_again(session):
-    """Writes that wait for their data fill the window.  The initiator's own check sees that MaxCmdSN never goes back."""
+    """Writes that wait for their data fill the window; the initiator's own check sees that MaxCmdSN never goes back."""
     tasks = []
     while not serial_before(session.max_cmd_sn, session.cmd_sn) and len(tasks) < 5000:
         tasks.append(session.start(scsi.write10(0, 256), bytes(131072), hold_r2ts=True, immediate_bytes=0,

@@ -12,6 +12,7 @@ import time
 from . import libconfig, ports, tools
 
 TARGET = "iqn.2026-11.org.example:disk"
+READY = r"tgtkitd \S+ is ready"
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
@@ -57,6 +58,7 @@ class Daemon:
         self.command = [*map(str, wrapper), str(self.installation.daemon), *map(str, arguments)]
         self.environment = {**self.installation.environment(plugin_folders), **dict(environment)}
         self.log_lines = []
+        self._log_ended = False
         self._log_changed = threading.Condition()
         self.process = None
 
@@ -68,7 +70,7 @@ class Daemon:
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         try:
-            self._wait_listening()
+            self.wait_for_log(READY)
         except BaseException:
             self.kill()
             raise
@@ -80,16 +82,8 @@ class Daemon:
                 self.log_lines.append(line.decode(errors="replace").rstrip("\n"))
                 self._log_changed.notify_all()
         with self._log_changed:
+            self._log_ended = True
             self._log_changed.notify_all()
-
-    def _wait_listening(self):
-        deadline = time.monotonic() + START_TIMEOUT_S
-        wanted = {port for _, port in self.addresses}
-        while self.process.poll() is None and time.monotonic() < deadline:
-            if wanted <= {port for _, port in ports.listeners_of(self.process.pid)}:
-                return
-            time.sleep(0.005)
-        raise AssertionError(f"{' '.join(self.command)} does not listen on {self.addresses}:\n{self.log()}")
 
     # ---- While it runs ----
 
@@ -114,7 +108,7 @@ class Daemon:
                     if re.search(pattern, line):
                         return line
                 remaining = deadline - time.monotonic()
-                if remaining <= 0 or not self._log_changed.wait(remaining):
+                if self._log_ended or remaining <= 0 or not self._log_changed.wait(remaining):
                     raise AssertionError(f"no line of the log matches {pattern}:\n" + "\n".join(self.log_lines))
 
     def assert_alive(self):
@@ -122,6 +116,13 @@ class Daemon:
 
     def open_descriptors(self):
         return len(list(pathlib.Path("/proc", str(self.pid), "fd").iterdir()))
+
+    def wait_for_descriptors(self, at_most, timeout=10):
+        """Connections of the past have to be freed, if not at once."""
+        deadline = time.monotonic() + timeout
+        while self.open_descriptors() > at_most:
+            assert time.monotonic() < deadline, f"{self.open_descriptors()} descriptors are open, not {at_most}"
+            time.sleep(0.01)
 
     # ---- End ----
 

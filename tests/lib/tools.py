@@ -16,6 +16,11 @@ def missing(what):
     pytest.fail(message)
 
 
+def environment_without_make():
+    """For a make that is run inside `make check`: the outer one's job server is not for it."""
+    return {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+
 def find(name):
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     return path or missing(f"the program {name}")

@@ -10,7 +10,7 @@
 struct capture {
 	struct target_configuration configuration;
 	struct spec_problems problems;
-	char file[64];      /* holds the text */
+	char file[64];	   /* holds the text */
 	char lines[16384]; /* of the problems, each with a newline and with the file's name cut off */
 };
 
@@ -18,8 +18,8 @@ void capture_init(struct capture *capture);
 void capture_read(struct capture *capture, const char *text);
 void capture_free(struct capture *capture);
 
-/* The file that is read before each test, as it is short and used everywhere: one target with one LUN, with `target_keys`
- * and `lun_keys` in it. */
+/* The file that is read before each test, as it is short and used everywhere: one target with one LUN, with
+ * `target_keys` and `lun_keys` in it. */
 void capture_read_lun(struct capture *capture, const char *lun_keys);
 void capture_read_target(struct capture *capture, const char *target_keys);
 

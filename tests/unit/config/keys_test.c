@@ -90,8 +90,8 @@ END_TEST
 
 static void check_bounds(const struct conf_key *key)
 {
-	static const uint64_t limits[] = {[CONF_U16] = UINT16_MAX, [CONF_U32] = UINT32_MAX, [CONF_SIZE] = INT64_MAX,
-					  [CONF_SIZE32] = UINT32_MAX};
+	static const uint64_t limits[] = {
+	    [CONF_U16] = UINT16_MAX, [CONF_U32] = UINT32_MAX, [CONF_SIZE] = INT64_MAX, [CONF_SIZE32] = UINT32_MAX};
 
 	if (key->type < CONF_U16 || key->type > CONF_SIZE32)
 		return;

@@ -192,7 +192,8 @@ static const struct {
     {"luns = ( 5 );", ":3: targets[0].luns[0]: must be a group: { ... }"},
     {"luns = ( { } );", ":3: targets[0].luns[0].lun: is missing: a LUN needs it\n"
 			":3: targets[0].luns[0].path: is missing: a LUN needs it\n"},
-    {"luns = ( { lun = 16384; path = \"a\"; } );", ":3: targets[0].luns[0].lun: 16384 is out of range: must be from 0 "},
+    {"luns = ( { lun = 16384; path = \"a\"; } );",
+     ":3: targets[0].luns[0].lun: 16384 is out of range: must be from 0 "},
     {"luns = ( { lun = 0; path = \"\"; } );", ":3: targets[0].luns[0].path: \"\": is empty"},
     {"portal_groups = 1;", ":3: targets[0].portal_groups: must be an array or list of tags"},
     {"portal_groups = [ 1, 0 ];", ":3: targets[0].portal_groups: item 1 must be a tag, 1 to 65535"},
@@ -200,7 +201,8 @@ static const struct {
     {"parameters = { max_outstanding_r2t = 9; };", ":3: targets[0].parameters.max_outstanding_r2t: 9 is out of range"},
     {"parameters = { header_digest = \"md5\"; };", ":3: targets[0].parameters.header_digest: \"md5\": must be none, "},
     {"parameters = { header_digest = [ 1 ]; };", ":3: targets[0].parameters.header_digest: item 0 must be a string"},
-    {"parameters = { data_digest = \"none,none\"; };", ":3: targets[0].parameters.data_digest: \"none,none\": must be "},
+    {"parameters = { data_digest = \"none,none\"; };",
+     ":3: targets[0].parameters.data_digest: \"none,none\": must be "},
 };
 
 START_TEST(a_bad_target_key_is_named_with_file_line_and_key)
@@ -217,16 +219,19 @@ static const struct {
 } bad_files[] = {
     {"deamon = { };", ":1: deamon: unknown key; the file knows: daemon, discovery, portal_groups, targets\n"},
     {"daemon = 1;", ":1: daemon: must be a group: { ... }\n"},
-    {"daemon = {\n log_level = \"loud\"; };", ":2: daemon.log_level: \"loud\": must be error, warning, info or debug\n"},
+    {"daemon = {\n log_level = \"loud\"; };",
+     ":2: daemon.log_level: \"loud\": must be error, warning, info or debug\n"},
     {"daemon = { workers = 257; };", ":1: daemon.workers: 257 is out of range: must be from 0 to 256\n"},
     {"daemon = { workers = 1.5; };", ":1: daemon.workers: must be a whole number, without quotes\n"},
     {"daemon = { plugin_dirs = \"/p\"; };", ":1: daemon.plugin_dirs: must be an array or a list of strings\n"},
     {"daemon = { plugin_dirs = [ 1 ]; };", ":1: daemon.plugin_dirs: item 0 must be a string, in quotes\n"},
-    {"portal_groups = ( { portals = ( \"::1\" ); } );", ":1: portal_groups[0].tag: is missing: a portal group needs it\n"},
+    {"portal_groups = ( { portals = ( \"::1\" ); } );",
+     ":1: portal_groups[0].tag: is missing: a portal group needs it\n"},
     {"portal_groups = ( { tag = 0; portals = ( \"::1\" ); } );", ":1: portal_groups[0].tag: 0 is out of range: "},
     {"portal_groups = ( { tag = 1; portals = ( \"3260\" ); } );",
      ":1: portal_groups[0].portals[0]: \"3260\": is no numeric address with or without a port"},
-    {"portal_groups = ( { tag = 1; portals = ( 3260 ); } );", ":1: portal_groups[0].portals[0]: must be an address in "},
+    {"portal_groups = ( { tag = 1; portals = ( 3260 ); } );",
+     ":1: portal_groups[0].portals[0]: must be an address in "},
     {"portal_groups = ( { tag = 1; portals = ( { listen = \"a.example\"; } ); } );",
      ":1: portal_groups[0].portals[0].listen: \"a.example\": is no numeric address"},
     {"portal_groups = ( { tag = 1; portals = ( { advertise = \"a b\"; } ); } );",
@@ -363,6 +368,14 @@ START_TEST(set_overrides_the_file)
 }
 END_TEST
 
+START_TEST(capitals_in_a_target_name_are_folded)
+{
+	capture_read(&capture, "targets = ( { name = \"IQN.2026-11.org.Example:Disk1\"; } );");
+	ck_assert_str_eq(capture.lines, "");
+	ck_assert_str_eq(capture.configuration.targets[0].name, "iqn.2026-11.org.example:disk1");
+}
+END_TEST
+
 #define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 Suite *load_suite(void)
@@ -381,12 +394,14 @@ Suite *load_suite(void)
 	tcase_add_loop_test(tests, a_bad_target_key_is_named_with_file_line_and_key, 0, COUNT(bad_target_keys));
 	tcase_add_loop_test(tests, a_bad_file_is_named_with_line_and_key, 0, COUNT(bad_files));
 	tcase_add_test(tests, every_problem_of_a_file_is_reported);
-	tcase_add_loop_test(tests, a_key_of_a_later_version_is_refused_unless_it_asks_for_nothing, 0, COUNT(later_keys));
+	tcase_add_loop_test(tests, a_key_of_a_later_version_is_refused_unless_it_asks_for_nothing, 0,
+			    COUNT(later_keys));
 	tcase_add_test(tests, an_unreadable_file_is_one_problem);
 	tcase_add_test(tests, a_folder_is_no_file);
 	tcase_add_test(tests, a_problem_in_an_included_file_names_that_file);
 	tcase_add_loop_test(tests, set_goes_through_the_same_table, 0, COUNT(settings));
 	tcase_add_test(tests, set_overrides_the_file);
+	tcase_add_test(tests, capitals_in_a_target_name_are_folded);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
