@@ -13,6 +13,7 @@
 
 TCase *stores_tests(void);
 TCase *file_tests(void);
+TCase *file_lock_tests(void);
 TCase *file_failure_tests(void);
 TCase *null_tests(void);
 TCase *rig_tests(void);

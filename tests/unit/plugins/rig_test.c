@@ -307,6 +307,7 @@ static const char *const nonsense[] = {
     "resize 0",
     "delay x",
     "wait-hung",
+    "wait-hung 0",
 };
 
 START_TEST(a_command_that_makes_no_sense_is_refused)
