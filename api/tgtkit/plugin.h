@@ -9,8 +9,8 @@
  *
  *     open -> queue_open (per worker, at its first I/O) -> submit / complete ... -> queue_close (each) -> close
  *
- * `open`, `refresh`, `resize` and `close` are control verbs: they may block, they never run on a worker, and never two
- * at a time for one unit.  After `close` has returned, the plugin calls nothing on behalf of that unit.
+ * `open`, `refresh`, `reload`, `resize` and `close` are control verbs: they may block, they never run on a worker, and
+ * never two at a time for one unit.  After `close` has returned, the plugin calls nothing on behalf of that unit.
  *
  * Growth is append-only: every structure starts with its own size in bytes, as the side that made it knows it.  A
  * reader looks at a field only if the size covers it.  Fields, flags and enumerators that a side does not know are
@@ -64,7 +64,7 @@ enum tgtkit_option_type {
 enum {
 	TGTKIT_OPTION_REQUIRED = 1u << 0,
 	TGTKIT_OPTION_SECRET = 1u << 1,     /* never shown nor logged */
-	TGTKIT_OPTION_RELOADABLE = 1u << 2, /* handed to `refresh` when it changes; others need a reopen */
+	TGTKIT_OPTION_RELOADABLE = 1u << 2, /* handed to `reload` when it changes; others need a reopen */
 	TGTKIT_OPTION_PREFIX = 1u << 3,     /* key is a prefix ("ceph_"): any key that starts with it is a STRING option */
 };
 
@@ -113,12 +113,14 @@ enum {
 	TGTKIT_RETAINS_DIRTY = 1u << 12,
 };
 
-/* Filled by `open` (zeroed by the host beforehand) and by `refresh` and `resize`.  0 means: no limit, or not known. */
+/* Filled, all of it, by `open`, `refresh` and `resize`; handed over zeroed but for `size`.  0 means: no limit, or not
+ * known. */
 struct tgtkit_capabilities {
 	size_t size;
 	uint64_t size_bytes;                   /* of the store; a tail below one logical block is not served */
 	uint32_t flags;                        /* TGTKIT_CAN_... and so on */
-	uint32_t offset_alignment_bytes;       /* power of two to 1 MiB: offset and length of READ and WRITE; 0: 1 */
+	uint32_t offset_alignment_bytes;       /* power of two to 1 MiB: offset and length of READ and WRITE, and
+	                                        * size_bytes; 0: 1 */
 	uint32_t memory_alignment_bytes;       /* power of two up to 4096: address and length of a segment; 0: 1 */
 	uint32_t physical_block_bytes;         /* power of two */
 	uint32_t maximum_transfer_bytes;       /* of one READ or WRITE */
@@ -162,7 +164,8 @@ struct tgtkit_segment {
 	uint32_t region;
 };
 
-/* Memory that requests point into, fixed before the first queue is opened: for registered buffers. */
+/* Memory that requests point into, fixed before the first queue is opened: for registered buffers.  Length 0: none of the
+ * queue's requests points there.  The list stays until queue_close. */
 struct tgtkit_region {
 	void *address;
 	size_t length;
@@ -192,7 +195,7 @@ struct tgtkit_extent {
 struct tgtkit_request {
 	uint32_t operation; /* enum tgtkit_operation */
 	uint32_t flags;     /* TGTKIT_REQUEST_... */
-	uint64_t offset;    /* bytes; aligned to the limits that the plugin declared */
+	uint64_t offset;    /* bytes; whole logical blocks, READ and WRITE also aligned as the plugin declared */
 	uint64_t length;    /* bytes; 0 for FLUSH */
 	const struct tgtkit_segment *segments;
 	uint32_t segment_count;
@@ -240,9 +243,10 @@ struct tgtkit_host {
 	/* Any thread, also inside `submit`; exactly once per request that `submit` took with 0.  Only enqueues: never
 	 * calls back into the plugin. */
 	void (*complete)(struct tgtkit_request *request, int status);
-	/* Any thread: owed once after `submit` returned -EAGAIN, when the queue takes requests again. */
+	/* Any thread: owed once after `submit` returned -EAGAIN, when the queue takes requests again.  Only enqueues. */
 	void (*queue_ready)(struct tgtkit_queue *queue);
-	/* Any thread, between the return of `open` and the call of `close`. */
+	/* Any thread, from inside `open` (whose return a plugin's own thread cannot know) to the return of `close`.  Only
+	 * enqueues. */
 	void (*event)(struct tgtkit_unit *unit, int event);
 
 	/* Any thread.  Alignment a power of two.  NULL when there is no memory. */
@@ -326,7 +330,7 @@ struct tgtkit_blocking {
 	int (*extents)(void *handle, uint64_t offset, uint64_t length, struct tgtkit_extent *extents,
 		       uint32_t capacity, uint32_t *count);
 	/* Optional, on a worker: never wait.  Bytes transferred, or a negative errno.  -EAGAIN, -EOPNOTSUPP or a short
-	 * count send what is left to the pool. */
+	 * count send what is left to the pool.  Not called for a write with FUA. */
 	ssize_t (*preadv_nowait)(void *handle, const struct iovec *iov, int count, uint64_t offset);
 	ssize_t (*pwritev_nowait)(void *handle, const struct iovec *iov, int count, uint64_t offset);
 };
@@ -335,12 +339,16 @@ struct tgtkit_blocking {
 struct tgtkit_async {
 	size_t size;
 	int (*queue_open)(void *handle, const struct tgtkit_queue_open_args *args, void **queue_context);
-	/* 0: taken, one `complete` will follow.  -EAGAIN: not taken, one `queue_ready` will follow. */
+	/* 0: taken, one `complete` will follow.  -EAGAIN: not taken, one `queue_ready` will follow, and the host submits
+	 * nothing to this queue before.  Nothing else: an error is a completion. */
 	int (*submit)(void *queue_context, struct tgtkit_request *request);
 	/* After a batch of submits, once per context: the worker context if there is worker_open, else the queue's. */
-	void (*commit)(void *context);                                       /* optional */
-	void (*cancel)(void *queue_context, struct tgtkit_request *request); /* optional, best effort */
-	void (*queue_close)(void *queue_context);                            /* no request is outstanding */
+	void (*commit)(void *context); /* optional */
+	/* Optional, best effort: the request may still succeed, or complete with -ECANCELED.  Its completion may be
+	 * under way already. */
+	void (*cancel)(void *queue_context, struct tgtkit_request *request);
+	/* No request is outstanding.  A `queue_ready` that is owed lapses: the queue is not named again. */
+	void (*queue_close)(void *queue_context);
 	/* Optional: one context per plugin and worker, shared by its units. */
 	int (*worker_open)(struct tgtkit_worker *worker, void **worker_context);
 	void (*worker_close)(void *worker_context); /* no queue is open */
@@ -359,11 +367,13 @@ struct tgtkit_plugin {
 	uint32_t scratch_bytes;          /* wanted in every request */
 	uint32_t reserved;
 
-	/* Control verbs.  `error` is filled on failure. */
-	int (*check)(const struct tgtkit_open_args *args, struct tgtkit_error *error); /* opens nothing for writing */
+	/* Control verbs.  `error` is filled on failure.  Required are open and close. */
+	int (*check)(const struct tgtkit_open_args *args, struct tgtkit_error *error); /* opens nothing for writing;
+	                                                                                 * NULL: nothing to check */
 	int (*open)(const struct tgtkit_open_args *args, void **handle, struct tgtkit_capabilities *capabilities,
 		    struct tgtkit_error *error);
-	int (*refresh)(void *handle, struct tgtkit_capabilities *capabilities, struct tgtkit_error *error);
+	int (*refresh)(void *handle, struct tgtkit_capabilities *capabilities,
+		       struct tgtkit_error *error); /* NULL: the store never changes by itself */
 	int (*resize)(void *handle, uint64_t size_bytes, uint32_t flags, struct tgtkit_capabilities *capabilities,
 		      struct tgtkit_error *error); /* NULL: this store cannot change its size */
 	void (*close)(void *handle);
@@ -376,6 +386,10 @@ struct tgtkit_plugin {
 	void (*read_counters)(void *handle, uint64_t *values); /* any thread, does not wait */
 
 	const void *(*extension)(const char *name); /* NULL: none */
+
+	/* Control verb: values as for `open`, of which those of RELOADABLE options may be new.  On failure the old ones
+	 * stay in force.  NULL: no option is reloadable. */
+	int (*reload)(void *handle, const struct tgtkit_value *values, size_t value_count, struct tgtkit_error *error);
 };
 
 /* The one exported symbol.  Called once; `host` lives as long as the process.  NULL: the plugin cannot work here (it has

@@ -56,6 +56,7 @@ struct rt_memory {
 	struct arena arenas[ARENAS];
 	uint8_t *base;
 	size_t region_bytes;
+	uint32_t region;
 	uint8_t *arena_of_block; /* by number of the largest block in the region */
 };
 
@@ -135,7 +136,7 @@ static int create_arenas(struct rt_memory *memory)
 
 static void ask_waiters(struct rt_deferred *self);
 
-int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, size_t bytes)
+int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, uint32_t region, size_t bytes)
 {
 	struct rt_memory *created;
 	int status;
@@ -146,6 +147,7 @@ int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, size_t byt
 	if (created == NULL)
 		return -ENOMEM;
 	created->loop = loop;
+	created->region = region;
 	created->wake.run = ask_waiters;
 	for (enum rt_memory_class class = 0; class < RT_MEMORY_CLASSES; ++class) {
 		created->shares[class].limit_pages = pages_of(share_bytes(bytes, class));
@@ -289,7 +291,7 @@ static void give_segment(struct rt_memory *memory, const struct tgtkit_segment *
 }
 
 /* Appends whole pages.  false: the buffer has no segments left. */
-static bool append_pages(struct arena *arena, uint32_t pages, struct rt_buffer *buffer)
+static bool append_pages(struct arena *arena, uint32_t pages, uint32_t region, struct rt_buffer *buffer)
 {
 	uint32_t units = pages / arena->unit_pages;
 
@@ -305,7 +307,7 @@ static bool append_pages(struct arena *arena, uint32_t pages, struct rt_buffer *
 		bytes = taken * arena->unit_pages * RT_MEMORY_PAGE_BYTES;
 		address = arena->base + (size_t)first * arena->unit_pages * RT_MEMORY_PAGE_BYTES;
 		rt_unpoison(address, bytes);
-		buffer->segments[buffer->segment_count++] = (struct tgtkit_segment){address, bytes, 0};
+		buffer->segments[buffer->segment_count++] = (struct tgtkit_segment){address, bytes, region};
 	}
 	return true;
 }
@@ -316,11 +318,11 @@ static bool append_by_class(struct rt_memory *memory, enum rt_memory_class class
 	if (class == RT_MEMORY_WINDOW && pages > LARGE_UNIT_PAGES) {
 		uint32_t large = pages - pages % LARGE_UNIT_PAGES;
 
-		if (!append_pages(&memory->arenas[WINDOW_LARGE], large, buffer))
+		if (!append_pages(&memory->arenas[WINDOW_LARGE], large, memory->region, buffer))
 			return false;
 		pages -= large;
 	}
-	return append_pages(&memory->arenas[class], pages, buffer);
+	return append_pages(&memory->arenas[class], pages, memory->region, buffer);
 }
 
 /* The new segments must hold `length` bytes, or the buffer stays as it was. */

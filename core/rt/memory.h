@@ -54,11 +54,12 @@ struct rt_memory;
 struct rt_loop;
 
 /* bytes: this worker's share of memory_limit, at least RT_MEMORY_MINIMUM_BYTES; of it 60 % go to WINDOW, 15 % to
- * SOLICITED, 15 % to READ and 10 % to BOUNCE.  Virtual memory: pages cost nothing before their first use. */
+ * SOLICITED, 15 % to READ and 10 % to BOUNCE.  Virtual memory: pages cost nothing before their first use.
+ * region: what the segments carry as their region's index; the workers' own indices are. */
 #define RT_MEMORY_MINIMUM_BYTES (16u << 20)
-int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, size_t bytes);
+int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, uint32_t region, size_t bytes);
 void rt_memory_destroy(struct rt_memory *memory); /* everything has been given back, nobody waits (asserted) */
-struct tgtkit_region rt_memory_region(const struct rt_memory *memory); /* region index 0 of this worker */
+struct tgtkit_region rt_memory_region(const struct rt_memory *memory); /* all of it */
 
 /* The longest buffer (bytes, a power of two up to 16 MiB) that any class is sure to satisfy sooner or later; what the
  * SCSI layer states as maximum transfer length. */

@@ -71,7 +71,7 @@ static int create_worker(struct rt_worker *worker, unsigned index, unsigned busy
 	status = rt_loop_create(&worker->loop, name, busy_poll_us);
 	if (status < 0)
 		return status;
-	return rt_memory_create(&worker->memory, worker->loop, memory_bytes);
+	return rt_memory_create(&worker->memory, worker->loop, index, memory_bytes);
 }
 
 static int create_all(unsigned count, unsigned busy_poll_us, size_t memory_bytes)

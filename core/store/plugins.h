@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plugins: found in folders, checked, loaded once, never unloaded; the registry of their path prefixes; their option
- * schemas.  Called before the workers start or from the control thread or one pool thread at a time; look-ups are safe on
- * any thread, as an entry never goes away.
+ * The plugins: found in folders, checked, loaded once, never unloaded; the registry of their path prefixes; their
+ * option schemas.  Called before the workers start or from the control thread or one pool thread at a time; look-ups
+ * are safe on any thread, as an entry never goes away.
  */
 #ifndef TGTKIT_STORE_PLUGINS_H
 #define TGTKIT_STORE_PLUGINS_H

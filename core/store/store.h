@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An opened backing store, as the SCSI layer sees it: requests of any alignment and length (in whole logical blocks) are
- * made to fit what the plugin declared: split, bounced, emulated, sent to the pool or to the home worker.
+ * An opened backing store, as the SCSI layer sees it: requests of any alignment and length (in whole logical blocks)
+ * are made to fit what the plugin declared: split, bounced, emulated, sent to the pool or to the home worker.
  */
 #ifndef TGTKIT_STORE_STORE_H
 #define TGTKIT_STORE_STORE_H
@@ -36,6 +36,9 @@ int store_check(const struct store_spec *spec, char error[static STORE_ERROR_BYT
 int store_open(const struct store_spec *spec, struct store **store, char error[static STORE_ERROR_BYTES]);
 int store_refresh(struct store *store, char error[static STORE_ERROR_BYTES]);
 int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char error[static STORE_ERROR_BYTES]);
+/* All settings anew; the caller has seen that only options which the schema calls reloadable have changed. */
+int store_reload(struct store *store, const struct store_setting *settings, size_t count,
+		 char error[static STORE_ERROR_BYTES]);
 /* Closes the queues on their workers (which must still run), then the plugin's handle, and frees the store.  Every
  * request has completed before. */
 void store_close(struct store *store);
@@ -50,7 +53,7 @@ const struct store_plugin *store_plugin_of(const struct store *store);
 struct store_request {
 	/* Set by the caller; unchanged until done. */
 	uint32_t operation; /* TGTKIT_READ, WRITE, FLUSH, DISCARD, ZERO, EXTENTS */
-	uint32_t flags;     /* TGTKIT_REQUEST_FUA (emulated by a flush where the plugin lacks it), MAY_UNMAP */
+	uint32_t flags;	    /* TGTKIT_REQUEST_FUA (emulated by a flush where the plugin lacks it), MAY_UNMAP */
 	uint64_t offset, length;
 	const struct tgtkit_segment *segments; /* READ and WRITE: together exactly `length` bytes */
 	uint32_t segment_count;
@@ -64,8 +67,12 @@ struct store_request {
 	uint32_t extents_count;
 	/* private to core/store */
 	struct store *store;
-	void *private_state;
+	struct tgtkit_worker *origin;  /* that submitted it */
+	struct store_io *io;	       /* what the plugin works on, or */
+	struct store_operation *steps; /* what makes several requests of it; both NULL once it has ended */
 	struct store_request *next;
+	struct rt_post post;
+	bool cancelling, returned;
 };
 
 /* On a worker. */

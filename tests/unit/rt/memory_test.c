@@ -9,6 +9,7 @@
 #define BYTES	   (20u << 20)
 #define PAGE	   RT_MEMORY_PAGE_BYTES
 #define MANY_PAGES 8192u
+#define REGION	   3u
 
 static struct rt_loop *loop;
 static struct rt_memory *memory;
@@ -19,7 +20,7 @@ static size_t single_count;
 static void setup(void)
 {
 	ck_assert_int_eq(rt_loop_create(&loop, "test", 0), 0);
-	ck_assert_int_eq(rt_memory_create(&memory, loop, BYTES), 0);
+	ck_assert_int_eq(rt_memory_create(&memory, loop, REGION, BYTES), 0);
 	memset(&buffer, 0, sizeof(buffer));
 	memset(singles, 0, sizeof(singles));
 	single_count = 0;
@@ -71,7 +72,7 @@ static void assert_well_formed(const struct rt_buffer *checked)
 		uint8_t *start = segment->address;
 
 		ck_assert_uint_eq((uintptr_t)start % PAGE, 0);
-		ck_assert_uint_eq(segment->region, 0);
+		ck_assert_uint_eq(segment->region, REGION);
 		ck_assert_uint_gt(segment->length, 0);
 		if (i + 1 < checked->segment_count)
 			ck_assert_uint_eq(segment->length % PAGE, 0);
@@ -90,7 +91,7 @@ START_TEST(shares_are_as_documented)
 	ck_assert_uint_eq(limit(RT_MEMORY_SOLICITED), 3u << 20);
 	ck_assert_uint_eq(limit(RT_MEMORY_READ), 3u << 20);
 	ck_assert_uint_eq(limit(RT_MEMORY_BOUNCE), 2u << 20);
-	ck_assert_int_eq(rt_memory_create(&memory, loop, RT_MEMORY_MINIMUM_BYTES - 1), -EINVAL);
+	ck_assert_int_eq(rt_memory_create(&memory, loop, REGION, RT_MEMORY_MINIMUM_BYTES - 1), -EINVAL);
 }
 END_TEST
 
@@ -214,7 +215,7 @@ START_TEST(the_largest_transfer_fits_every_class)
 		size_t largest = rt_memory_largest_transfer(sizes[i]);
 
 		rt_memory_destroy(memory);
-		ck_assert_int_eq(rt_memory_create(&memory, loop, sizes[i]), 0);
+		ck_assert_int_eq(rt_memory_create(&memory, loop, REGION, sizes[i]), 0);
 		ck_assert_uint_eq(largest & (largest - 1), 0);
 		ck_assert_uint_ge(largest, 1u << 20);
 		for (enum rt_memory_class class = 0; class < RT_MEMORY_CLASSES; ++class) {

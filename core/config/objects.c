@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The lists of the configuration file: portal groups, portals, targets, LUNs, and a plugin's own options.
+ */
+#include <string.h>
+
+#include "config/readers.h"
+
+/* The elements of a list of groups, each `size` bytes, with defaults, and its origin at the start.  NULL and a problem
+ * if the setting is something else. */
+static void *read_groups(struct conf_reader *reader, const struct spec_origin *owner, config_setting_t *setting,
+			 const struct conf_table *table, size_t size, size_t *count)
+{
+	size_t length = (size_t)config_setting_length(setting);
+	char *objects;
+
+	*count = 0;
+	if (!conf_is_sequence(setting)) {
+		spec_problem(reader->problems, owner, config_setting_name(setting),
+			     "must be a list of groups: ( { ... }, { ... } )");
+		return NULL;
+	}
+	objects = target_arena_array(reader->arena, length, size);
+	for (size_t i = 0; i < length; i++) {
+		config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
+		struct spec_origin *origin = (void *)(objects + i * size);
+
+		conf_apply_defaults(table, origin, reader->arena);
+		if (config_setting_is_group(element)) {
+			conf_read_group(reader, table, element, origin, origin);
+			continue;
+		}
+		conf_origin_of(reader, element, origin);
+		spec_problem(reader->problems, origin, NULL, "must be a group: { ... }");
+	}
+	*count = length;
+	return objects;
+}
+
+_Static_assert(offsetof(struct portal_group_spec, origin) == 0, "read_groups relies on it");
+_Static_assert(offsetof(struct target_spec, origin) == 0, "read_groups relies on it");
+_Static_assert(offsetof(struct lun_spec, origin) == 0, "read_groups relies on it");
+
+void conf_read_portal_groups(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			     void *object)
+{
+	struct target_configuration *configuration = object;
+
+	configuration->groups = read_groups(reader, origin, setting, &conf_portal_group_table,
+					    sizeof(*configuration->groups), &configuration->group_count);
+}
+
+void conf_read_targets(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+		       void *object)
+{
+	struct target_configuration *configuration = object;
+
+	configuration->targets = read_groups(reader, origin, setting, &conf_target_table,
+					     sizeof(*configuration->targets), &configuration->target_count);
+}
+
+void conf_read_luns(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+		    void *object)
+{
+	struct target_spec *target = object;
+
+	target->luns = read_groups(reader, origin, setting, &conf_lun_table, sizeof(*target->luns), &target->lun_count);
+}
+
+/* A portal is an address, or a group with `listen` and `advertise`. */
+static void read_portal(struct conf_reader *reader, config_setting_t *setting, struct portal_spec *portal)
+{
+	char error[CONF_ERROR_BYTES];
+	const struct conf_key *listen = conf_table_find(&conf_portal_table, "listen", strlen("listen"));
+
+	if (config_setting_is_group(setting)) {
+		conf_read_group(reader, &conf_portal_table, setting, portal, &portal->origin);
+		return;
+	}
+	conf_origin_of(reader, setting, &portal->origin);
+	if (!config_setting_get_string(setting))
+		spec_problem(reader->problems, &portal->origin, NULL,
+			     "must be an address in quotes, or a group: { listen = \"...\"; advertise = \"...\"; }");
+	else if (conf_assign(listen, portal, config_setting_get_string(setting), reader->arena, error))
+		spec_problem(reader->problems, &portal->origin, NULL, "%s", error);
+}
+
+void conf_read_portals(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+		       void *object)
+{
+	struct portal_group_spec *group = object;
+	size_t count = (size_t)config_setting_length(setting);
+
+	if (!conf_is_sequence(setting)) {
+		spec_problem(reader->problems, origin, "portals", "must be a list of addresses or groups: ( ... )");
+		return;
+	}
+	group->portals = target_arena_array(reader->arena, count, sizeof(*group->portals));
+	for (size_t i = 0; i < count; i++)
+		read_portal(reader, config_setting_get_elem(setting, (unsigned)i), &group->portals[i]);
+	group->portal_count = count;
+}
+
+void conf_read_group_tags(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			  void *object)
+{
+	const struct conf_key *tag_key = conf_table_find(&conf_portal_group_table, "tag", strlen("tag"));
+	struct target_spec *target = object;
+	size_t count = (size_t)config_setting_length(setting);
+	uint16_t *tags = target_arena_array(reader->arena, count, sizeof(*tags));
+
+	if (!conf_is_sequence(setting)) {
+		spec_problem(reader->problems, origin, "portal_groups", "must be an array or list of tags: [ 1, 2 ]");
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
+		long long tag = config_setting_get_int64(element);
+
+		if (config_setting_is_number(element) && tag >= (long long)tag_key->minimum &&
+		    tag <= (long long)tag_key->maximum)
+			tags[i] = (uint16_t)tag;
+		else
+			spec_problem(reader->problems, origin, "portal_groups", "item %zu must be a tag, 1 to 65535",
+				     i);
+	}
+	target->group_tags = tags;
+	target->group_tag_count = count;
+}
+
+/* The plugin's own options stay text until its schema is known. */
+void conf_read_options(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+		       void *object)
+{
+	struct lun_spec *lun = object;
+	struct store_setting *settings;
+
+	if (!config_setting_is_group(setting)) {
+		spec_problem(reader->problems, origin, "options", "must be a group: { ... }");
+		return;
+	}
+	conf_origin_of(reader, setting, &lun->options_origin);
+	settings = target_arena_array(reader->arena, lun->options_origin.key_count, sizeof(*settings));
+	for (size_t i = 0; i < lun->options_origin.key_count; i++) {
+		settings[i].key = lun->options_origin.keys[i].key;
+		if (!conf_scalar_text(reader, config_setting_get_elem(setting, (unsigned)i), &settings[i].value)) {
+			spec_problem(reader->problems, &lun->options_origin, settings[i].key,
+				     "must be a single value: a string, a number, true or false");
+			settings[i].value = "";
+		}
+	}
+	lun->settings = settings;
+	lun->setting_count = lun->options_origin.key_count;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rt/log.h"
+#include "target/address.h"
+
+const char *conf_check_log_level(const char *text)
+{
+	enum rt_log_level level;
+
+	return rt_log_level_parse(text, &level) ? "must be error, warning, info or debug" : NULL;
+}
+
+const char *conf_check_target_name(const char *text)
+{
+	return iscsi_name_is_valid(text) ? NULL : "is no iSCSI name (iqn.YYYY-MM.REVERSED.DOMAIN:TEXT, eui. or naa.)";
+}
+
+const char *conf_check_alias(const char *text)
+{
+	return strlen(text) > 255 ? "is longer than 255 bytes" : NULL;
+}
+
+/* SPC-4 4.4.1: an ASCII data field holds graphic codes, padded with spaces. */
+static const char *check_ascii(const char *text, size_t limit, const char *too_long)
+{
+	if (strlen(text) > limit)
+		return too_long;
+	for (; *text; text++)
+		if (*text < 0x20 || *text > 0x7e)
+			return "has a character that is not printable ASCII";
+	return NULL;
+}
+
+const char *conf_check_serial(const char *text)
+{
+	return check_ascii(text, 36, "is longer than 36 characters");
+}
+
+const char *conf_check_vendor(const char *text)
+{
+	return check_ascii(text, 8, "is longer than 8 characters");
+}
+
+const char *conf_check_product(const char *text)
+{
+	return check_ascii(text, 16, "is longer than 16 characters");
+}
+
+const char *conf_check_not_empty(const char *text)
+{
+	return *text ? NULL : "is empty";
+}
+
+const char *conf_check_portal(const char *text)
+{
+	struct sockaddr_storage address;
+
+	return target_address_parse(text, &address) ? "is no numeric address with or without a port "
+						      "(10.0.0.1:3260, [2001:db8::1]:3260)"
+						    : NULL;
+}
+
+const char *conf_check_advertise(const char *text)
+{
+	char normal[300];
+
+	return target_advertised_parse(text, normal, sizeof(normal))
+		   ? "is no address or host name with or without a port"
+		   : NULL;
+}
+
+static uint8_t digest_bit(const char *name, size_t length)
+{
+	if (length == 4 && !strncasecmp(name, "none", 4))
+		return ISCSI_DIGEST_NONE;
+	if (length == 6 && !strncasecmp(name, "crc32c", 6))
+		return ISCSI_DIGEST_CRC32C;
+	return 0;
+}
+
+int conf_parse_digests(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES])
+{
+	uint8_t accepted = 0, first = 0;
+
+	for (const char *rest = text; rest; rest = strchr(rest, ',') ? strchr(rest, ',') + 1 : NULL) {
+		uint8_t bit;
+
+		rest += strspn(rest, " ");
+		bit = digest_bit(rest, strcspn(rest, " ,"));
+		if (!bit || (accepted & bit)) {
+			snprintf(error, CONF_ERROR_BYTES,
+				 "\"%.64s\": must be none, crc32c, or both with the preferred one first", text);
+			return -EINVAL;
+		}
+		first = first ? first : bit;
+		accepted |= bit;
+	}
+	*((uint8_t *)object + key->offset) = accepted;
+	*(bool *)((char *)object + key->second_offset) = first == ISCSI_DIGEST_CRC32C;
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Checks of single values: NULL, or what is wrong with the text.
+ */
+#ifndef TGTKIT_CONFIG_TEXT_H
+#define TGTKIT_CONFIG_TEXT_H
+
+#include "config/keys.h"
+
+const char *conf_check_log_level(const char *text);
+const char *conf_check_target_name(const char *text);
+const char *conf_check_alias(const char *text);
+const char *conf_check_serial(const char *text);
+const char *conf_check_vendor(const char *text);
+const char *conf_check_product(const char *text);
+const char *conf_check_not_empty(const char *text);
+const char *conf_check_portal(const char *text);
+const char *conf_check_advertise(const char *text);
+
+/* "none,crc32c": what is acceptable, the preferred one first (RFC 7143 13.1). */
+int conf_parse_digests(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);
+
+#endif

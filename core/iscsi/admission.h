@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How many connections there are, in all, per address, and still in login: the limits that a peer meets before it has
+ * said a word.  Any thread; a mutex guards it (taken when a connection begins, logs in and ends).
+ */
+#ifndef TGTKIT_ISCSI_ADMISSION_H
+#define TGTKIT_ISCSI_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* NULL: counted, as a pending login; else the name of the limit that refuses it. */
+const char *iscsi_admission_enter(const struct sockaddr_storage *peer);
+void iscsi_admission_logged_in(void);
+void iscsi_admission_leave(const struct sockaddr_storage *peer, bool was_pending_login);
+uint32_t iscsi_admission_count(void);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "iscsi/registry.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iscsi/connection.h"
+#include "iscsi/session.h"
+#include "rt/log.h"
+
+#define BUCKETS	      4096u
+#define MOST_SESSIONS 65535u /* a TSIH is 16 bits, and not 0 */
+
+struct iscsi_registry_entry {
+	struct rt_list in_bucket;
+	struct rt_list waiting; /* of struct iscsi_registry_claim */
+	char *initiator_name, *target_name;
+	uint16_t portal_group_tag, tsih, cid;
+	uint8_t isid[6];
+	uint32_t max_sessions;
+	bool single_initiator;
+	bool attached, end_wanted, end_posted, stuck;
+	unsigned references; /* the owner's, and the message's */
+	struct rt_post end;
+	struct iscsi_worker *worker;
+	struct iscsi_session *session; /* touched on its worker only */
+};
+
+/* A login that waits for the end of the session in its place. */
+struct iscsi_registry_claim {
+	struct rt_list node;
+	struct iscsi_connection *connection; /* touched on its worker only; NULL: it is gone */
+	struct iscsi_worker *worker;
+	struct iscsi_registry_entry *entry; /* that it will own */
+	enum iscsi_login_status status;
+	bool answered;
+	struct rt_post resume;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	bool ready;
+	struct rt_list buckets[BUCKETS];
+	uint8_t tsih_in_use[(MOST_SESSIONS + 8) / 8];
+	uint16_t last_tsih;
+} registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- Under the lock -----------------------------------------------------------------------------------------------
+ */
+
+static void make_ready(void)
+{
+	if (registry.ready)
+		return;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		rt_list_init(&registry.buckets[i]);
+	registry.ready = true;
+}
+
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+	while (*text)
+		hash = (hash ^ (uint8_t)*text++) * 16777619u;
+	return hash;
+}
+
+static struct rt_list *bucket_of(const char *initiator_name, const char *target_name, const uint8_t *isid)
+{
+	uint32_t hash = hash_text(hash_text(2166136261u, initiator_name), target_name);
+
+	for (unsigned i = 0; i < 6; i++)
+		hash = (hash ^ isid[i]) * 16777619u;
+	return &registry.buckets[hash % BUCKETS];
+}
+
+static void entry_drop(struct iscsi_registry_entry *entry)
+{
+	if (--entry->references)
+		return;
+	free(entry->initiator_name);
+	free(entry->target_name);
+	free(entry);
+}
+
+static struct iscsi_registry_entry *entry_new(const struct iscsi_session_identity *identity,
+					      struct iscsi_worker *worker)
+{
+	struct iscsi_registry_entry *entry = calloc(1, sizeof *entry);
+
+	if (!entry)
+		return NULL;
+	entry->references = 1;
+	rt_list_init(&entry->in_bucket);
+	rt_list_init(&entry->waiting);
+	entry->initiator_name = strdup(identity->initiator_name);
+	entry->target_name = strdup(identity->target_name);
+	entry->portal_group_tag = identity->portal_group_tag;
+	entry->cid = identity->cid;
+	memcpy(entry->isid, identity->isid, sizeof entry->isid);
+	entry->max_sessions = identity->max_sessions;
+	entry->single_initiator = identity->single_initiator;
+	entry->worker = worker;
+	if (!entry->initiator_name || !entry->target_name) {
+		entry_drop(entry);
+		return NULL;
+	}
+	return entry;
+}
+
+static struct iscsi_registry_entry *find(const struct iscsi_session_identity *identity)
+{
+	struct rt_list *bucket = bucket_of(identity->initiator_name, identity->target_name, identity->isid);
+
+	RT_LIST_FOR_EACH (node, bucket) {
+		struct iscsi_registry_entry *entry = RT_CONTAINER_OF(node, struct iscsi_registry_entry, in_bucket);
+
+		if (strcmp(entry->initiator_name, identity->initiator_name) == 0 &&
+		    strcmp(entry->target_name, identity->target_name) == 0 &&
+		    memcmp(entry->isid, identity->isid, sizeof entry->isid) == 0 &&
+		    entry->portal_group_tag == identity->portal_group_tag)
+			return entry;
+	}
+	return NULL;
+}
+
+static bool take_tsih(struct iscsi_registry_entry *entry)
+{
+	for (unsigned tries = 0; tries < MOST_SESSIONS; tries++) {
+		uint16_t tsih = ++registry.last_tsih;
+
+		if (tsih == 0 || (registry.tsih_in_use[tsih / 8] & 1u << tsih % 8))
+			continue;
+		registry.tsih_in_use[tsih / 8] |= (uint8_t)(1u << tsih % 8);
+		entry->tsih = tsih;
+		return true;
+	}
+	return false;
+}
+
+static bool insert(struct iscsi_registry_entry *entry)
+{
+	if (!take_tsih(entry))
+		return false;
+	rt_list_append(bucket_of(entry->initiator_name, entry->target_name, entry->isid), &entry->in_bucket);
+	return true;
+}
+
+/* Walks all sessions: only targets that limit them pay for it. */
+static enum iscsi_login_status check_limits(const struct iscsi_session_identity *identity)
+{
+	uint32_t sessions = 0;
+
+	if (!identity->max_sessions && !identity->single_initiator)
+		return ISCSI_LOGIN_SUCCESS;
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		RT_LIST_FOR_EACH (node, &registry.buckets[i]) {
+			const struct iscsi_registry_entry *entry =
+			    RT_CONTAINER_OF(node, struct iscsi_registry_entry, in_bucket);
+
+			if (strcmp(entry->target_name, identity->target_name) != 0)
+				continue;
+			sessions++;
+			if (identity->single_initiator && strcmp(entry->initiator_name, identity->initiator_name) != 0)
+				return ISCSI_LOGIN_FORBIDDEN;
+		}
+	}
+	if (identity->max_sessions && sessions >= identity->max_sessions)
+		return ISCSI_LOGIN_TOO_MANY_CONNECTIONS;
+	return ISCSI_LOGIN_SUCCESS;
+}
+
+/* ---- Ending the old session ------------------------------------------------------------------------------------- */
+
+static void end_session(struct rt_post *post)
+{
+	struct iscsi_registry_entry *entry = RT_CONTAINER_OF(post, struct iscsi_registry_entry, end);
+
+	if (entry->session && entry->session->connection)
+		iscsi_connection_close(entry->session->connection, "the session is ended by a new login or a reset");
+	pthread_mutex_lock(&registry.lock);
+	entry_drop(entry);
+	pthread_mutex_unlock(&registry.lock);
+}
+
+/* A session that is not there yet is ended as soon as it is. */
+static void want_end(struct iscsi_registry_entry *entry)
+{
+	entry->end_wanted = true;
+	if (entry->end_posted || !entry->attached)
+		return;
+	entry->end_posted = true;
+	entry->references++;
+	entry->end.run = end_session;
+	rt_loop_post(entry->worker->rt->loop, &entry->end);
+}
+
+/* ---- Waiting for its end ---------------------------------------------------------------------------------------- */
+
+static void resume(struct rt_post *post)
+{
+	struct iscsi_registry_claim *claim = RT_CONTAINER_OF(post, struct iscsi_registry_claim, resume);
+	struct iscsi_connection *connection = claim->connection;
+	struct iscsi_registry_entry *entry = claim->entry;
+	enum iscsi_login_status status = claim->status;
+
+	free(claim);
+	if (connection)
+		iscsi_login_phase_resume(connection, status, entry);
+	else if (status == ISCSI_LOGIN_SUCCESS)
+		iscsi_registry_remove(entry);
+}
+
+static void answer_claim(struct iscsi_registry_claim *claim, enum iscsi_login_status status)
+{
+	claim->status = status;
+	claim->answered = true;
+	if (status != ISCSI_LOGIN_SUCCESS) {
+		entry_drop(claim->entry);
+		claim->entry = NULL;
+	}
+	claim->resume.run = resume;
+	rt_loop_post(claim->worker->rt->loop, &claim->resume);
+}
+
+static enum iscsi_login_status wait_for_end(struct iscsi_connection *connection, struct iscsi_registry_entry *old,
+					    struct iscsi_registry_entry *entry)
+{
+	struct iscsi_registry_claim *claim = calloc(1, sizeof *claim);
+
+	if (!claim)
+		return ISCSI_LOGIN_OUT_OF_RESOURCES;
+	claim->connection = connection;
+	claim->worker = connection->worker;
+	claim->entry = entry;
+	rt_list_append(&old->waiting, &claim->node);
+	connection->claim = claim;
+	want_end(old);
+	return ISCSI_LOGIN_SUCCESS;
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------------------------------
+ */
+
+static enum iscsi_login_status claim_locked(struct iscsi_connection *connection,
+					    const struct iscsi_session_identity *identity,
+					    struct iscsi_registry_entry *entry, bool *waits)
+{
+	bool discovery = identity->target_name[0] == '\0';
+	struct iscsi_registry_entry *old = discovery ? NULL : find(identity);
+	enum iscsi_login_status status;
+
+	if (identity->tsih && (!old || old->tsih != identity->tsih))
+		return ISCSI_LOGIN_SESSION_DOES_NOT_EXIST;
+	if (identity->tsih && old->cid != identity->cid)
+		return ISCSI_LOGIN_TOO_MANY_CONNECTIONS; /* MaxConnections is 1 */
+	if (old && old->stuck)
+		return ISCSI_LOGIN_SERVICE_UNAVAILABLE;
+	if (old) {
+		*waits = true;
+		return wait_for_end(connection, old, entry);
+	}
+	status = check_limits(identity);
+	if (status == ISCSI_LOGIN_SUCCESS && !insert(entry))
+		status = ISCSI_LOGIN_OUT_OF_RESOURCES;
+	return status;
+}
+
+enum iscsi_login_status iscsi_registry_claim(struct iscsi_connection *connection,
+					     const struct iscsi_session_identity *identity,
+					     struct iscsi_registry_entry **entry)
+{
+	struct iscsi_registry_entry *made = entry_new(identity, connection->worker);
+	enum iscsi_login_status status;
+	bool waits = false;
+
+	*entry = NULL;
+	if (!made)
+		return ISCSI_LOGIN_OUT_OF_RESOURCES;
+	pthread_mutex_lock(&registry.lock);
+	make_ready();
+	status = claim_locked(connection, identity, made, &waits);
+	if (status != ISCSI_LOGIN_SUCCESS)
+		entry_drop(made);
+	else if (!waits)
+		*entry = made;
+	pthread_mutex_unlock(&registry.lock);
+	return status;
+}
+
+void iscsi_registry_abandon(struct iscsi_registry_claim *claim)
+{
+	pthread_mutex_lock(&registry.lock);
+	if (claim->answered) {
+		claim->connection = NULL;
+	} else {
+		rt_list_remove(&claim->node);
+		entry_drop(claim->entry);
+		free(claim);
+	}
+	pthread_mutex_unlock(&registry.lock);
+}
+
+uint16_t iscsi_registry_tsih(const struct iscsi_registry_entry *entry)
+{
+	return entry->tsih;
+}
+
+void iscsi_registry_attach(struct iscsi_registry_entry *entry, struct iscsi_session *session)
+{
+	entry->session = session;
+	pthread_mutex_lock(&registry.lock);
+	entry->attached = true;
+	if (entry->end_wanted)
+		want_end(entry);
+	pthread_mutex_unlock(&registry.lock);
+}
+
+void iscsi_registry_stuck(struct iscsi_registry_entry *entry)
+{
+	struct rt_list *node;
+
+	pthread_mutex_lock(&registry.lock);
+	entry->stuck = true;
+	while ((node = rt_list_take_first(&entry->waiting)))
+		answer_claim(RT_CONTAINER_OF(node, struct iscsi_registry_claim, node), ISCSI_LOGIN_SERVICE_UNAVAILABLE);
+	pthread_mutex_unlock(&registry.lock);
+}
+
+/* The first that waits gets the place; the others wait for it in turn. */
+static void pass_on(struct iscsi_registry_entry *entry)
+{
+	struct rt_list *node = rt_list_take_first(&entry->waiting);
+	struct iscsi_registry_claim *next;
+
+	if (!node)
+		return;
+	next = RT_CONTAINER_OF(node, struct iscsi_registry_claim, node);
+	if (!insert(next->entry)) {
+		answer_claim(next, ISCSI_LOGIN_OUT_OF_RESOURCES);
+		pass_on(entry);
+		return;
+	}
+	rt_list_splice(&next->entry->waiting, &entry->waiting);
+	if (!rt_list_is_empty(&next->entry->waiting))
+		next->entry->end_wanted = true;
+	answer_claim(next, ISCSI_LOGIN_SUCCESS);
+}
+
+void iscsi_registry_remove(struct iscsi_registry_entry *entry)
+{
+	pthread_mutex_lock(&registry.lock);
+	entry->session = NULL;
+	rt_list_remove(&entry->in_bucket);
+	registry.tsih_in_use[entry->tsih / 8] &= (uint8_t) ~(1u << entry->tsih % 8);
+	pass_on(entry);
+	entry_drop(entry);
+	pthread_mutex_unlock(&registry.lock);
+}
+
+void iscsi_registry_end_target(const char *target_name)
+{
+	pthread_mutex_lock(&registry.lock);
+	make_ready();
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		RT_LIST_FOR_EACH (node, &registry.buckets[i]) {
+			struct iscsi_registry_entry *entry =
+			    RT_CONTAINER_OF(node, struct iscsi_registry_entry, in_bucket);
+
+			if (strcmp(entry->target_name, target_name) == 0)
+				want_end(entry);
+		}
+	}
+	pthread_mutex_unlock(&registry.lock);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "iscsi/session.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iscsi/full_feature.h"
+#include "iscsi/late_data.h"
+#include "iscsi/task.h"
+#include "rt/log.h"
+
+static struct rt_memory *memory_of(const struct iscsi_session *session)
+{
+	return session->worker->rt->memory;
+}
+
+/* What one command may send unasked. */
+static uint32_t unsolicited_bytes(const struct iscsi_parameters *parameters)
+{
+	uint32_t immediate = parameters->immediate_data ? parameters->target_max_recv_data_segment_length : 0;
+
+	if (!parameters->initial_r2t)
+		return parameters->first_burst_length;
+	return immediate < parameters->first_burst_length ? immediate : parameters->first_burst_length;
+}
+
+static size_t credit(const struct iscsi_session *session, uint32_t commands)
+{
+	return (size_t)rt_round_up(session->unsolicited_bytes_per_command, RT_MEMORY_PAGE_BYTES) * commands;
+}
+
+static int make_nexus(struct iscsi_session *session, const struct iscsi_login_result *login)
+{
+	char initiator_port[ISCSI_NAME_BYTES + 20];
+	const uint8_t *isid = login->isid;
+	int status;
+	struct scsi_nexus_spec spec = {
+	    .initiator_port = initiator_port,
+	    .initiator_name = session->initiator_name,
+	    .target_name = session->target_name,
+	    .target_port_group_tag = session->portal_group_tag,
+	    .relative_target_port_id = login->port->relative_target_port_id,
+	    .lun_map = login->target->lun_map,
+	};
+
+	snprintf(initiator_port, sizeof initiator_port, "%s,i,0x%02x%02x%02x%02x%02x%02x", session->initiator_name,
+		 isid[0], isid[1], isid[2], isid[3], isid[4], isid[5]);
+	status = scsi_nexus_create(&spec, &session->nexus);
+	return status;
+}
+
+static void session_free(struct iscsi_session *session)
+{
+	free(session->initiator_name);
+	free(session->target_name);
+	free(session);
+}
+
+static struct iscsi_session *session_new(struct iscsi_connection *connection, const struct iscsi_login_result *login,
+					 uint32_t first_cmd_sn)
+{
+	struct iscsi_session *session = calloc(1, sizeof *session);
+
+	if (!session)
+		return NULL;
+	session->worker = connection->worker;
+	session->parameters = login->parameters;
+	session->discovery = login->discovery;
+	session->portal_group_tag = connection->portal_group_tag;
+	memcpy(session->isid, login->isid, sizeof session->isid);
+	session->exp_cmd_sn = first_cmd_sn;
+	session->max_cmd_sn = first_cmd_sn - 1;
+	rt_list_init(&session->held);
+	rt_list_init(&session->tasks);
+	rt_list_init(&session->late_data);
+	session->unsolicited_bytes_per_command = login->discovery ? 0 : unsolicited_bytes(&login->parameters);
+	session->window = ISCSI_INITIAL_WINDOW;
+	session->window_limit = login->discovery ? ISCSI_INITIAL_WINDOW : login->target->parameters.max_queued_commands;
+	session->initiator_name = strdup(login->initiator_name);
+	session->target_name = strdup(login->discovery ? "" : login->target->name);
+	if (!session->initiator_name || !session->target_name) {
+		session_free(session);
+		return NULL;
+	}
+	return session;
+}
+
+enum iscsi_login_status iscsi_session_create(struct iscsi_connection *connection,
+					     const struct iscsi_login_result *login,
+					     struct iscsi_registry_entry *registration, uint32_t first_cmd_sn,
+					     struct iscsi_session **created)
+{
+	struct iscsi_session *session = session_new(connection, login, first_cmd_sn);
+	size_t wanted;
+
+	if (!session)
+		return ISCSI_LOGIN_OUT_OF_RESOURCES;
+	wanted = credit(session, session->window + ISCSI_IMMEDIATE_COMMANDS);
+	if (!rt_memory_reserve(memory_of(session), wanted)) {
+		static struct rt_log_limit limit = RT_LOG_LIMIT(5);
+
+		rt_log_limited(&limit, RT_LOG_WARNING,
+			       "login of %s from %s refused: memory_limit leaves no room for another session",
+			       session->initiator_name, connection->peer);
+		session_free(session);
+		return ISCSI_LOGIN_OUT_OF_RESOURCES;
+	}
+	if (!session->discovery && make_nexus(session, login)) {
+		rt_memory_unreserve(memory_of(session), wanted);
+		session_free(session);
+		return ISCSI_LOGIN_OUT_OF_RESOURCES;
+	}
+	session->registration = registration;
+	session->tsih = iscsi_registry_tsih(registration);
+	session->connection = connection;
+	iscsi_registry_attach(registration, session);
+	*created = session;
+	return ISCSI_LOGIN_SUCCESS;
+}
+
+void iscsi_session_check_end(struct iscsi_session *session)
+{
+	if (!session->closing || !session->nexus_closed || session->task_count || session->functions_under_way)
+		return;
+	rt_memory_unreserve(memory_of(session), credit(session, session->window + ISCSI_IMMEDIATE_COMMANDS));
+	iscsi_registry_remove(session->registration);
+	session_free(session);
+}
+
+static void nexus_closed(void *context, bool all_ended)
+{
+	struct iscsi_session *session = context;
+
+	session->nexus_closed = true;
+	session->nexus = NULL;
+	if (!all_ended) {
+		rt_log(RT_LOG_ERROR,
+		       "session of %s with %s: commands have not ended at their store in time; the session's place "
+		       "stays taken",
+		       session->initiator_name, session->target_name);
+		iscsi_registry_stuck(session->registration);
+	}
+	iscsi_session_check_end(session);
+}
+
+static void drop_held(struct iscsi_session *session)
+{
+	struct rt_list *node;
+
+	while ((node = rt_list_take_first(&session->held))) {
+		struct iscsi_held_pdu *held = RT_CONTAINER_OF(node, struct iscsi_held_pdu, node);
+
+		if (held->task)
+			iscsi_task_end(held->task);
+		free(held);
+	}
+}
+
+void iscsi_session_close(struct iscsi_session *session)
+{
+	if (session->closing)
+		return;
+	session->closing = true;
+	if (session->connection)
+		session->connection->session = NULL;
+	session->connection = NULL;
+	drop_held(session);
+	iscsi_late_data_clear(session);
+	if (session->nexus) {
+		scsi_nexus_close(session->nexus, nexus_closed, session);
+		return;
+	}
+	session->nexus_closed = true;
+	iscsi_session_check_end(session);
+}
+
+/* Commands that the initiator may send now: it has the whole window but for what is under way. */
+static uint32_t open_commands(const struct iscsi_session *session)
+{
+	return session->in_window < session->window ? session->window - session->in_window : 0;
+}
+
+static void grow_window(struct iscsi_session *session)
+{
+	uint32_t more = session->window;
+
+	if (more > session->window_limit - session->window)
+		more = session->window_limit - session->window;
+	if (more && rt_memory_reserve(memory_of(session), credit(session, more)))
+		session->window += more;
+}
+
+uint32_t iscsi_session_advance_window(struct iscsi_session *session)
+{
+	uint32_t next;
+
+	if (session->window < session->window_limit && session->in_window * 2 >= session->window)
+		grow_window(session);
+	next = session->exp_cmd_sn + open_commands(session) - 1;
+	if (session->connection && session->connection->draining)
+		next = session->max_cmd_sn;
+	if (rt_serial_before(session->max_cmd_sn, next))
+		session->max_cmd_sn = next;
+	return session->max_cmd_sn;
+}
+
+bool iscsi_session_owes_window(const struct iscsi_session *session)
+{
+	return !session->closing && rt_serial_before(session->max_cmd_sn, session->exp_cmd_sn) &&
+	       open_commands(session) > 0 && !session->connection->draining;
+}

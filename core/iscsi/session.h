@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session in the full feature phase: its parameters, command window, tasks and I_T nexus.  Lives on the worker of its
+ * connection.  (MaxConnections is answered 1; the connection pointer becomes a list with MC/S.)
+ */
+#ifndef TGTKIT_ISCSI_SESSION_H
+#define TGTKIT_ISCSI_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "iscsi/connection.h"
+#include "iscsi/parameters.h"
+#include "iscsi/registry.h"
+#include "scsi/nexus.h"
+
+#define ISCSI_TASK_BUCKETS   64u
+#define ISCSI_INITIAL_WINDOW 8u
+/* Commands outside the window (immediate ones) that may carry data at a time. */
+#define ISCSI_IMMEDIATE_COMMANDS 2u
+
+struct iscsi_session {
+	struct iscsi_connection *connection; /* NULL when it is gone */
+	struct iscsi_worker *worker;
+	struct scsi_nexus *nexus; /* NULL in a discovery session */
+	struct iscsi_parameters parameters;
+	bool discovery, closing, nexus_closed;
+	char *initiator_name, *target_name;
+	uint16_t portal_group_tag;
+	uint16_t tsih;
+	uint8_t isid[6];
+	struct iscsi_registry_entry *registration;
+
+	/* Command numbering, RFC 7143 4.2.2.1. */
+	uint32_t exp_cmd_sn;
+	uint32_t max_cmd_sn; /* as last sent: it never goes back */
+	struct rt_list held; /* of struct iscsi_held_pdu: numbered commands that came before their turn */
+
+	/* The window as credit: `window` + ISCSI_IMMEDIATE_COMMANDS commands' unsolicited data is reserved. */
+	uint32_t window, window_limit;
+	uint32_t unsolicited_bytes_per_command;
+	uint32_t in_window;	     /* numbered commands received and not answered yet */
+	uint32_t immediate_commands; /* likewise, immediate */
+
+	uint32_t task_count; /* allocated ones: some have left the list below and wait to be sent */
+	struct rt_list tasks;
+	struct rt_list late_data; /* of struct iscsi_late_data, see data_out.c */
+	uint32_t late_data_count;
+	struct iscsi_task *buckets[ISCSI_TASK_BUCKETS]; /* by initiator task tag */
+	uint32_t next_target_transfer_tag;
+	uint32_t functions_under_way; /* task management */
+};
+
+/* The session of a login that has been admitted.  0, or a login status. */
+enum iscsi_login_status iscsi_session_create(struct iscsi_connection *connection,
+					     const struct iscsi_login_result *login,
+					     struct iscsi_registry_entry *registration, uint32_t first_cmd_sn,
+					     struct iscsi_session **session);
+/* The connection is gone, or shall go: aborts the tasks, gives everything back when the last one has ended. */
+void iscsi_session_close(struct iscsi_session *session);
+
+/* A task or a function is gone: frees a closing session with its last one. */
+void iscsi_session_check_end(struct iscsi_session *session);
+
+/* MaxCmdSN as it may be said now; grows the window when it is used up. */
+uint32_t iscsi_session_advance_window(struct iscsi_session *session);
+/* The window was said to be shut and is open now: the initiator has to be told unasked. */
+bool iscsi_session_owes_window(const struct iscsi_session *session);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Task Management Function Request and Response, RFC 7143 sections 11.5 and 11.6.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "iscsi/full_feature.h"
+#include "iscsi/registry.h"
+#include "iscsi/session.h"
+#include "iscsi/task.h"
+#include "rt/log.h"
+#include "scsi/task_management.h"
+
+enum request_function {
+	ABORT_TASK = 1,
+	ABORT_TASK_SET = 2,
+	CLEAR_ACA = 3,
+	CLEAR_TASK_SET = 4,
+	LOGICAL_UNIT_RESET = 5,
+	TARGET_WARM_RESET = 6,
+	TARGET_COLD_RESET = 7,
+	TASK_REASSIGN = 8,
+};
+
+enum response_code {
+	FUNCTION_COMPLETE = 0,
+	TASK_DOES_NOT_EXIST = 1,
+	LUN_DOES_NOT_EXIST = 2,
+	TASK_ALLEGIANCE_REASSIGNMENT_NOT_SUPPORTED = 4,
+	FUNCTION_NOT_SUPPORTED = 5,
+	FUNCTION_REJECTED = 255,
+};
+
+/* A function under way.  Outlives its connection: the session counts it. */
+struct pending_function {
+	struct scsi_task_management function; /* first */
+	struct iscsi_session *session;
+	struct iscsi_task *referenced; /* a reference is held */
+	uint32_t initiator_task_tag;
+	uint8_t requested;
+};
+
+static void respond(struct iscsi_connection *connection, uint32_t initiator_task_tag, enum response_code code)
+{
+	struct iscsi_output *output = iscsi_output_take(connection);
+
+	if (!output) {
+		iscsi_connection_close(connection, "out of memory");
+		return;
+	}
+	output->header[0] = ISCSI_TASK_MANAGEMENT_RESPONSE;
+	output->header[ISCSI_AT_FLAGS] = ISCSI_FINAL;
+	output->header[ISCSI_AT_RESPONSE] = (uint8_t)code;
+	rt_put_be32(output->header + ISCSI_AT_INITIATOR_TASK_TAG, initiator_task_tag);
+	iscsi_output_put_sequence_numbers(connection, output);
+	iscsi_output_queue(connection, output);
+}
+
+static enum response_code code_of(enum scsi_task_response response)
+{
+	switch (response) {
+	case SCSI_FUNCTION_COMPLETE:
+		return FUNCTION_COMPLETE;
+	case SCSI_FUNCTION_LUN_DOES_NOT_EXIST:
+		return LUN_DOES_NOT_EXIST;
+	default:
+		return FUNCTION_REJECTED;
+	}
+}
+
+static void function_done(struct scsi_task_management *function)
+{
+	struct pending_function *pending = (struct pending_function *)function;
+	struct iscsi_session *session = pending->session;
+	struct iscsi_connection *connection = session->connection;
+
+	if (pending->referenced)
+		iscsi_task_drop(pending->referenced);
+	if (connection) {
+		respond(connection, pending->initiator_task_tag, code_of(function->response));
+		/* RFC 7143 11.5.1: a cold reset ends every session of the target. */
+		if (pending->requested == TARGET_COLD_RESET && function->response == SCSI_FUNCTION_COMPLETE)
+			iscsi_registry_end_target(session->target_name);
+	}
+	session->functions_under_way--;
+	free(pending);
+	if (session->connection)
+		iscsi_connection_check_drained(session->connection);
+	else
+		iscsi_session_check_end(session);
+}
+
+/* The task is not here: it may be one that has ended, or one that has not arrived. */
+static enum response_code absent_task(const struct iscsi_session *session, const uint8_t *bhs)
+{
+	uint32_t ref_cmd_sn = rt_get_be32(bhs + ISCSI_AT_REF_CMD_SN);
+
+	/* RFC 7143 11.6.1: within the window and before the function's own number it counts as received and aborted. */
+	if (!rt_serial_before(ref_cmd_sn, session->exp_cmd_sn) && !rt_serial_before(session->max_cmd_sn, ref_cmd_sn) &&
+	    rt_serial_before(ref_cmd_sn, rt_get_be32(bhs + ISCSI_AT_CMD_SN)))
+		return FUNCTION_COMPLETE;
+	return TASK_DOES_NOT_EXIST;
+}
+
+static void start(struct iscsi_connection *connection, const uint8_t *bhs, enum scsi_task_function function,
+		  struct iscsi_task *referenced)
+{
+	struct iscsi_session *session = connection->session;
+	struct pending_function *pending = calloc(1, sizeof *pending);
+
+	if (!pending) {
+		respond(connection, rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG), FUNCTION_REJECTED);
+		return;
+	}
+	pending->session = session;
+	pending->initiator_task_tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG);
+	pending->requested = bhs[ISCSI_AT_FLAGS] & 0x7f;
+	pending->function.nexus = session->nexus;
+	pending->function.function = function;
+	memcpy(pending->function.lun, bhs + ISCSI_AT_LUN, 8);
+	pending->function.done = function_done;
+	if (referenced) {
+		pending->referenced = referenced;
+		iscsi_task_hold(referenced);
+		pending->function.referenced = &referenced->command;
+	}
+	session->functions_under_way++;
+	scsi_task_management_start(&pending->function);
+}
+
+static void abort_task(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	struct iscsi_session *session = connection->session;
+	uint32_t tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG);
+	struct iscsi_task *task = iscsi_task_find(session, rt_get_be32(bhs + ISCSI_AT_REFERENCED_TASK_TAG));
+
+	if (!task || memcmp(task->command.lun, bhs + ISCSI_AT_LUN, 8) != 0) {
+		respond(connection, tag, absent_task(session, bhs));
+		return;
+	}
+	if (task->delivered) {
+		start(connection, bhs, SCSI_ABORT_TASK, task);
+		return;
+	}
+	/* SCSI has never heard of it; its number still counts. */
+	iscsi_held_forget_task(session, task);
+	iscsi_task_end(task);
+	respond(connection, tag, FUNCTION_COMPLETE);
+}
+
+void iscsi_task_management_request(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	uint32_t tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG);
+	static const enum scsi_task_function functions[] = {
+	    [ABORT_TASK_SET] = SCSI_ABORT_TASK_SET,	    [CLEAR_TASK_SET] = SCSI_CLEAR_TASK_SET,
+	    [LOGICAL_UNIT_RESET] = SCSI_LOGICAL_UNIT_RESET, [TARGET_WARM_RESET] = SCSI_TARGET_RESET,
+	    [TARGET_COLD_RESET] = SCSI_TARGET_RESET,
+	};
+	uint8_t requested = bhs[ISCSI_AT_FLAGS] & 0x7f;
+
+	if (connection->session->discovery) {
+		iscsi_reject(connection, bhs, ISCSI_REJECT_PROTOCOL_ERROR);
+		return;
+	}
+	switch (requested) {
+	case ABORT_TASK:
+		abort_task(connection, bhs);
+		break;
+	case ABORT_TASK_SET:
+	case CLEAR_TASK_SET:
+	case LOGICAL_UNIT_RESET:
+	case TARGET_WARM_RESET:
+	case TARGET_COLD_RESET:
+		rt_log(RT_LOG_INFO, "%s: task management function %u from %s", connection->peer, requested,
+		       connection->session->initiator_name);
+		start(connection, bhs, functions[requested], NULL);
+		break;
+	case TASK_REASSIGN: /* error recovery level 2 */
+		respond(connection, tag, TASK_ALLEGIANCE_REASSIGNMENT_NOT_SUPPORTED);
+		break;
+	default: /* CLEAR ACA among them: NACA is refused, so there is never an ACA to clear */
+		respond(connection, tag, FUNCTION_NOT_SUPPORTED);
+		break;
+	}
+}

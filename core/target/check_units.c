@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the LUNs of all targets to logical units: the same plugin and canonical path is the same unit.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/store.h"
+#include "target/check.h"
+#include "target/identity.h"
+
+/* The plugin host's complaint does not say where its option stands: the culprit is the one without which the complaint
+ * is another. */
+static const char *find_bad_option(const struct store_plugin *plugin, const struct lun_spec *lun, const char *complaint,
+				   struct target_arena *arena)
+{
+	struct store_setting *others = target_arena_array(arena, lun->setting_count, sizeof(*others));
+	char error[STORE_ERROR_BYTES];
+
+	for (size_t i = 0; i < lun->setting_count; i++) {
+		struct store_values values = {0};
+		int status;
+
+		memcpy(others, lun->settings, i * sizeof(*others));
+		memcpy(others + i, lun->settings + i + 1, (lun->setting_count - i - 1) * sizeof(*others));
+		status = store_values_parse(plugin, others, lun->setting_count - 1, &values, error);
+		if (!status)
+			store_values_free(&values);
+		if (!status || strcmp(error, complaint))
+			return lun->settings[i].key;
+	}
+	return NULL;
+}
+
+static void check_options(const struct store_plugin *plugin, const struct lun_spec *lun, struct target_arena *arena,
+			  struct spec_problems *problems)
+{
+	struct store_values values = {0};
+	char error[STORE_ERROR_BYTES];
+	const char *key;
+
+	if (!store_values_parse(plugin, lun->settings, lun->setting_count, &values, error)) {
+		store_values_free(&values);
+		return;
+	}
+	key = find_bad_option(plugin, lun, error, arena);
+	if (key)
+		spec_problem(problems, &lun->options_origin, key, "%s", error);
+	else
+		spec_problem(problems, &lun->origin, "options", "%s", error);
+}
+
+static const char *setting_value(const struct lun_spec *lun, const char *key)
+{
+	for (size_t i = 0; i < lun->setting_count; i++)
+		if (!strcmp(lun->settings[i].key, key))
+			return lun->settings[i].value;
+	return NULL;
+}
+
+static bool same_settings(const struct lun_spec *a, const struct lun_spec *b)
+{
+	for (size_t i = 0; i < b->setting_count; i++) {
+		const char *value = setting_value(a, b->settings[i].key);
+
+		if (!value || strcmp(value, b->settings[i].value))
+			return false;
+	}
+	return a->setting_count == b->setting_count;
+}
+
+/* The attributes that belong to the unit, not to its mapping; read_only, lun and path are left out. */
+static void check_attributes(const struct unit_spec *unit, const struct lun_spec *other, struct spec_problems *problems)
+{
+	const struct lun_spec *first = unit->lun;
+	const struct {
+		const char *key;
+		bool same;
+	} attributes[] = {
+	    {"size", first->size_bytes == other->size_bytes},
+	    {"create", first->create == other->create},
+	    {"block_size", first->block_size == other->block_size},
+	    {"physical_block_size", first->physical_block_size == other->physical_block_size},
+	    {"serial", !strcmp(first->serial, other->serial)},
+	    {"vendor", !strcmp(first->vendor, other->vendor)},
+	    {"product", !strcmp(first->product, other->product)},
+	    {"removable", first->removable == other->removable},
+	    {"thin", first->thin == other->thin},
+	    {"write_cache", first->write_cache == other->write_cache},
+	    {"online", first->online == other->online},
+	    {"features", !memcmp(&first->features, &other->features, sizeof(first->features))},
+	    {"options", same_settings(first, other)},
+	};
+	char place[512];
+
+	spec_origin_format(&first->origin, place, sizeof(place));
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++)
+		if (!attributes[i].same && spec_origin_find(&other->origin, attributes[i].key))
+			spec_problem(problems, &other->origin, attributes[i].key,
+				     "differs from that at %s, which is the same logical unit (%s)", place, unit->name);
+}
+
+static struct unit_spec *find_unit(struct target_configuration *configuration, const struct store_plugin *plugin,
+				   const char *canonical_path)
+{
+	for (size_t i = 0; i < configuration->unit_count; i++) {
+		struct unit_spec *unit = &configuration->units[i];
+
+		if (unit->plugin == plugin && !strcmp(unit->canonical_path, canonical_path))
+			return unit;
+	}
+	return NULL;
+}
+
+static void check_serial(const struct target_configuration *configuration, const struct unit_spec *unit,
+			 struct spec_problems *problems)
+{
+	for (const struct unit_spec *other = configuration->units; other < unit; other++)
+		if (*unit->lun->serial && !strcmp(other->lun->serial, unit->lun->serial))
+			spec_problem(problems, &unit->lun->origin, "serial",
+				     "%s has the same serial: initiators would take both for one disk", other->name);
+}
+
+static void add_unit(struct target_configuration *configuration, const struct target_spec *target, struct lun_spec *lun,
+		     const struct unit_spec *found, struct spec_problems *problems)
+{
+	struct unit_spec *unit = &configuration->units[configuration->unit_count++];
+
+	*unit = *found;
+	unit->target = target;
+	unit->lun = lun;
+	unit->read_only = lun->read_only;
+	lun->unit = unit;
+	check_options(unit->plugin, lun, &configuration->arena, problems);
+	check_serial(configuration, unit, problems);
+}
+
+static void check_lun_unit(struct target_configuration *configuration, const struct target_spec *target,
+			   struct lun_spec *lun, struct spec_problems *problems)
+{
+	char error[STORE_ERROR_BYTES], canonical[TARGET_PATH_BYTES];
+	struct unit_spec found = {0}, *unit;
+
+	if (store_plugins_resolve(lun->path, *lun->backend ? lun->backend : NULL, &found.plugin, &found.plugin_path,
+				  error)) {
+		spec_problem(problems, &lun->origin, *lun->backend ? "backend" : "path", "%s", error);
+		return;
+	}
+	target_canonical_path(found.plugin_path, canonical);
+	found.canonical_path = target_arena_strdup(&configuration->arena, canonical);
+	found.name =
+	    target_arena_printf(&configuration->arena, "%s:%s", found.plugin->descriptor->name, found.plugin_path);
+	unit = find_unit(configuration, found.plugin, canonical);
+	if (!unit) {
+		add_unit(configuration, target, lun, &found, problems);
+		return;
+	}
+	lun->unit = unit;
+	unit->read_only &= lun->read_only;
+	check_attributes(unit, lun, problems);
+}
+
+void target_check_units(struct target_configuration *configuration, struct spec_problems *problems)
+{
+	size_t luns = 0;
+
+	for (size_t i = 0; i < configuration->target_count; i++)
+		luns += configuration->targets[i].lun_count;
+	configuration->unit_count = 0;
+	configuration->units = target_arena_array(&configuration->arena, luns, sizeof(*configuration->units));
+	for (size_t i = 0; i < configuration->target_count; i++)
+		for (size_t k = 0; k < configuration->targets[i].lun_count; k++)
+			check_lun_unit(configuration, &configuration->targets[i], &configuration->targets[i].luns[k],
+				       problems);
+}
+
+void target_store_spec(const struct daemon_spec *daemon, const struct unit_spec *unit, struct store_spec *spec)
+{
+	*spec = (struct store_spec){
+	    .plugin = unit->plugin,
+	    .path = unit->plugin_path,
+	    .settings = unit->lun->settings,
+	    .setting_count = unit->lun->setting_count,
+	    .create = unit->lun->create,
+	    .read_only = unit->read_only,
+	    .size_bytes = unit->lun->size_bytes,
+	    .logical_block_bytes = unit->lun->block_size,
+	    .state_dir = daemon->state_dir,
+	};
+}
+
+void target_check_stores(const struct target_configuration *configuration, struct spec_problems *problems)
+{
+	for (size_t i = 0; i < configuration->unit_count; i++) {
+		const struct unit_spec *unit = &configuration->units[i];
+		char error[STORE_ERROR_BYTES];
+		struct store_spec spec;
+
+		target_store_spec(&configuration->daemon, unit, &spec);
+		if (store_check(&spec, error))
+			spec_problem(problems, &unit->lun->origin, "path", "target %s, LUN %u: %s", unit->target->name,
+				     unit->lun->lun, error);
+	}
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The model's start, one step after another on the control loop: open -> name -> persist -> publish -> listen.
+ */
+#include "target/model.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rt/log.h"
+#include "target/address.h"
+#include "target/model_private.h"
+#include "target/snapshot.h"
+
+#define PLACE_BYTES 1024
+
+int target_model_create(struct rt_loop *control, struct target_configuration *configuration,
+			struct target_model **model, char error[static TARGET_ERROR_BYTES])
+{
+	struct target_model *self = calloc(1, sizeof(*self));
+	int status;
+
+	if (!self) {
+		snprintf(error, TARGET_ERROR_BYTES, "out of memory");
+		return -ENOMEM;
+	}
+	status = target_ledger_open(configuration->daemon.state_dir, &self->ledger, error);
+	if (status) {
+		free(self);
+		return status;
+	}
+	self->control = control;
+	self->configuration = configuration;
+	self->unit_count = configuration->unit_count;
+	self->units = target_arena_array(&configuration->arena, self->unit_count, sizeof(*self->units));
+	for (size_t i = 0; i < self->unit_count; i++)
+		target_unit_init(&self->units[i], &configuration->units[i], &configuration->daemon, control, self);
+	*model = self;
+	return 0;
+}
+
+void target_model_free(struct target_model *model)
+{
+	target_ledger_close(&model->ledger);
+	free(model);
+}
+
+void target_model_cancel_start(struct target_model *model)
+{
+	model->start_canceled = true;
+}
+
+static void finish_start(struct target_model *model, int status)
+{
+	rt_timer_cancel(&model->timer);
+	model->started(model->started_context, status);
+}
+
+/* ---- Listen --------------------------------------------------------------------------------------------------- */
+
+static int open_portal(struct target_model *model, uint16_t tag, struct portal_spec *portal)
+{
+	char text[TARGET_ADDRESS_BYTES], place[PLACE_BYTES];
+	struct sockaddr_storage bound;
+	int status = iscsi_listener_open(&portal->address, tag, &model->listeners[model->listener_count], &bound);
+
+	target_address_format(status ? &portal->address : &bound, text);
+	if (status) {
+		spec_origin_format(&portal->origin, place, sizeof(place));
+		rt_log(RT_LOG_ERROR, "%s: cannot listen on portal %s of group %u: %s", place, text, tag,
+		       strerror(-status));
+		return status;
+	}
+	model->listener_count++;
+	model->picked_port |= !target_address_equal(&portal->address, &bound);
+	portal->address = bound;
+	rt_log(RT_LOG_INFO, "listening on %s, portal group %u", text, tag);
+	return 0;
+}
+
+static int open_portals(struct target_model *model)
+{
+	struct target_configuration *configuration = model->configuration;
+	size_t portals = 0;
+
+	for (size_t i = 0; i < configuration->group_count; i++)
+		portals += configuration->groups[i].portal_count;
+	model->listeners = target_arena_array(&configuration->arena, portals, sizeof(struct iscsi_listener *));
+	for (size_t i = 0; i < configuration->group_count; i++)
+		for (size_t k = 0; k < configuration->groups[i].portal_count; k++) {
+			int status =
+			    open_portal(model, configuration->groups[i].tag, &configuration->groups[i].portals[k]);
+
+			if (status)
+				return status;
+		}
+	return 0;
+}
+
+/* ---- Publish -------------------------------------------------------------------------------------------------- */
+
+static int start_server(struct target_model *model)
+{
+	const struct daemon_spec *daemon = &model->configuration->daemon;
+	const struct iscsi_server_options options = {
+	    .login_timeout_s = daemon->login_timeout_s,
+	    .nop_interval_s = daemon->nop_interval_s,
+	    .nop_timeout_s = daemon->nop_timeout_s,
+	    .task_management_timeout_s = daemon->tmf_timeout_s,
+	    .max_connections = daemon->max_connections,
+	    .max_connections_per_address = daemon->max_connections_per_address,
+	    .max_pending_logins = daemon->max_pending_logins,
+	};
+	int status = iscsi_server_start(model->control, &options);
+
+	if (status)
+		rt_log(RT_LOG_ERROR, "the iSCSI server cannot start: %s", strerror(-status));
+	else
+		model->server_started = true;
+	return status;
+}
+
+/* Makes and publishes a snapshot; `applied` runs when every worker has it. */
+static int publish(struct target_model *model, void (*applied)(struct rt_post *post))
+{
+	struct iscsi_directory *directory;
+	char error[TARGET_ERROR_BYTES];
+	int status = target_snapshot_create(model->configuration, model->units, &model->ledger, &directory, error);
+
+	if (status) {
+		rt_log(RT_LOG_ERROR, "%s", error);
+		return status;
+	}
+	model->applied.run = applied;
+	iscsi_server_publish(directory, &model->applied);
+	return 0;
+}
+
+static void log_luns(const struct target_model *model)
+{
+	for (size_t i = 0; i < model->configuration->target_count; i++) {
+		const struct target_spec *target = &model->configuration->targets[i];
+
+		for (size_t k = 0; k < target->lun_count; k++) {
+			const struct target_unit *unit =
+			    &model->units[target->luns[k].unit - model->configuration->units];
+
+			rt_log(RT_LOG_INFO, "serving %s, LUN %u: %s, %" PRIu64 " bytes, blocks of %u, serial %s%s",
+			       target->name, target->luns[k].lun, unit->spec->name, store_size_bytes(unit->store),
+			       unit->spec->lun->block_size, unit->serial,
+			       target->luns[k].read_only ? ", read-only" : "");
+		}
+	}
+}
+
+static void complete_directory_applied(struct rt_post *post)
+{
+	struct target_model *model = RT_CONTAINER_OF(post, struct target_model, applied);
+
+	log_luns(model);
+	finish_start(model, model->start_canceled ? -ECANCELED : 0);
+}
+
+/* The first snapshot is in force: initiators may come. */
+static void directory_applied(struct rt_post *post)
+{
+	struct target_model *model = RT_CONTAINER_OF(post, struct target_model, applied);
+	int status = open_portals(model);
+
+	/* Discovery has to tell the ports that the kernel picked. */
+	if (!status && model->picked_port)
+		status = publish(model, complete_directory_applied);
+	else if (!status)
+		complete_directory_applied(post);
+	if (status)
+		finish_start(model, status);
+}
+
+/* ---- Name and persist ----------------------------------------------------------------------------------------- */
+
+static void choose_serial(struct target_model *model, struct target_unit *unit)
+{
+	const char *identity = store_capabilities(unit->store)->identity;
+	char canonical[TARGET_PATH_BYTES];
+
+	if (*unit->spec->lun->serial) {
+		snprintf(unit->serial, sizeof(unit->serial), "%s", unit->spec->lun->serial);
+	} else if (*identity) {
+		target_serial_from_identity(identity, unit->serial);
+	} else {
+		/* Again, as `open` may have made the file. */
+		target_canonical_path(unit->spec->plugin_path, canonical);
+		target_ledger_serial(&model->ledger, unit->spec->plugin->descriptor->name, canonical, unit->serial);
+	}
+}
+
+static int refuse_same_serial(const struct target_unit *unit, const struct target_unit *other)
+{
+	char place[PLACE_BYTES], other_place[PLACE_BYTES];
+
+	rt_log(
+	    RT_LOG_ERROR,
+	    "%s and %s have the same serial %s: initiators would take both for one disk; give one a serial of its own",
+	    target_unit_place(unit, place, sizeof(place)), target_unit_place(other, other_place, sizeof(other_place)),
+	    unit->serial);
+	return -EEXIST;
+}
+
+static int make_logical_unit(struct target_model *model, struct target_unit *unit)
+{
+	char place[PLACE_BYTES];
+	int status;
+
+	choose_serial(model, unit);
+	for (const struct target_unit *other = model->units; other < unit; other++)
+		if (!strcmp(other->serial, unit->serial))
+			return refuse_same_serial(unit, other);
+	status = target_unit_serve(unit);
+	if (status)
+		rt_log(RT_LOG_ERROR, "%s: cannot be served: %s", target_unit_place(unit, place, sizeof(place)),
+		       strerror(-status));
+	return status;
+}
+
+/* Before anything is persisted: which port ids the snapshot will need. */
+static int name_ports(struct target_model *model)
+{
+	const struct target_configuration *configuration = model->configuration;
+	uint16_t id;
+
+	for (size_t i = 0; i < configuration->target_count; i++)
+		for (size_t k = 0; k < configuration->targets[i].group_tag_count; k++) {
+			const struct target_spec *target = &configuration->targets[i];
+			int status = target_ledger_port_id(&model->ledger, target->name, target->group_tags[k], &id);
+
+			if (status) {
+				rt_log(RT_LOG_ERROR, "target %s: all 65535 relative target port ids have been given",
+				       target->name);
+				return status;
+			}
+		}
+	return 0;
+}
+
+static void ledger_saved(struct target_ledger_save *save)
+{
+	struct target_model *model = RT_CONTAINER_OF(save, struct target_model, save);
+	int status = model->start_canceled ? -ECANCELED : save->status;
+
+	if (save->status)
+		rt_log(RT_LOG_ERROR, "%s", save->error);
+	if (!status)
+		status = start_server(model);
+	if (!status)
+		status = publish(model, directory_applied);
+	if (status)
+		finish_start(model, status);
+}
+
+static void name_and_persist(struct target_model *model)
+{
+	int status = name_ports(model);
+
+	for (size_t i = 0; i < model->unit_count && !status; i++)
+		status = make_logical_unit(model, &model->units[i]);
+	if (status) {
+		finish_start(model, status);
+		return;
+	}
+	model->save.done = ledger_saved;
+	target_ledger_save(&model->ledger, &model->save, model->control);
+}
+
+/* ---- Open ----------------------------------------------------------------------------------------------------- */
+
+static void all_opened(struct target_model *model)
+{
+	rt_timer_cancel(&model->timer);
+	if (model->start_canceled)
+		finish_start(model, -ECANCELED);
+	else if (model->start_failed)
+		finish_start(model, -EIO);
+	else
+		name_and_persist(model);
+}
+
+static void unit_opened(struct target_unit *unit)
+{
+	struct target_model *model = unit->owner;
+	char place[PLACE_BYTES];
+
+	if (unit->status) {
+		rt_log(RT_LOG_ERROR, "%s: cannot be opened: %s", target_unit_place(unit, place, sizeof(place)),
+		       *unit->error ? unit->error : strerror(-unit->status));
+		model->start_failed = true;
+	}
+	model->outstanding--;
+	if (model->outstanding == 0 && !model->is_stuck)
+		all_opened(model);
+}
+
+static void open_timed_out(struct rt_timer *timer)
+{
+	struct target_model *model = RT_CONTAINER_OF(timer, struct target_model, timer);
+	char place[PLACE_BYTES];
+
+	for (size_t i = 0; i < model->unit_count; i++)
+		if (model->units[i].verb == TARGET_UNIT_OPEN)
+			rt_log(RT_LOG_ERROR, "%s: has not opened within open_timeout_s (%u s)",
+			       target_unit_place(&model->units[i], place, sizeof(place)),
+			       model->configuration->daemon.open_timeout_s);
+	model->is_stuck = true;
+	finish_start(model, -ETIMEDOUT);
+}
+
+void target_model_start(struct target_model *model, void (*started)(void *context, int status), void *context)
+{
+	model->started = started;
+	model->started_context = context;
+	model->timer.expired = open_timed_out;
+	rt_timer_arm(model->control, &model->timer, model->configuration->daemon.open_timeout_s * UINT64_C(1000000));
+	model->outstanding = model->unit_count;
+	for (size_t i = 0; i < model->unit_count; i++)
+		target_unit_open(&model->units[i], unit_opened);
+	if (model->unit_count == 0)
+		all_opened(model);
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Free TCP ports, and who listens where."""
+
+import pathlib
+import socket
+import sys
+
+
+def free_port():
+    """A port on which nobody listens, whatever the address."""
+    for _ in range(50):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("0.0.0.0", 0))
+            port = probe.getsockname()[1]
+        if not listening_addresses(port):
+            return port
+    raise RuntimeError("no free TCP port")
+
+
+def _address(text, family):
+    packed = bytes.fromhex(text)
+    if sys.byteorder == "little":  # the kernel prints each 32-bit word as a number of the host
+        packed = b"".join(packed[at:at + 4][::-1] for at in range(0, len(packed), 4))
+    return socket.inet_ntop(family, packed)
+
+
+def listeners(inodes=None):
+    """The set of (address, port) that somebody, or the owner of these socket inodes, listens on."""
+    found = set()
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        table = pathlib.Path("/proc/net", name)
+        for line in table.read_text().splitlines()[1:] if table.exists() else []:
+            fields = line.split()
+            address, port = fields[1].split(":")
+            if fields[3] == "0A" and (inodes is None or fields[9] in inodes):
+                found.add((_address(address, family), int(port, 16)))
+    return found
+
+
+def listening_addresses(port):
+    return {address for address, of_port in listeners() if of_port == port}
+
+
+def socket_inodes(pid):
+    """The inodes of the sockets that a process holds."""
+    inodes = set()
+    for link in pathlib.Path("/proc", str(pid), "fd").iterdir():
+        try:
+            target = str(link.readlink())
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    return inodes
+
+
+def listeners_of(pid):
+    return listeners(socket_inodes(pid))
