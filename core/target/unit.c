@@ -9,7 +9,8 @@
 #include "rt/log.h"
 #include "target/check.h"
 
-#define US_PER_S UINT64_C(1000000)
+#define US_PER_S	UINT64_C(1000000)
+#define GROWTH_CHECK_US (5 * US_PER_S)
 
 static void start_verb(struct target_unit *unit, enum target_unit_verb verb);
 
@@ -126,9 +127,32 @@ static void refresh_done(struct target_unit *unit)
 		rt_log(RT_LOG_WARNING, "%s: cannot be refreshed: %s", unit->spec->name, unit->error);
 		return;
 	}
-	rt_log(RT_LOG_INFO, "%s: has %" PRIu64 " bytes now", unit->spec->name, store_size_bytes(unit->store));
+	if (store_size_bytes(unit->store) == unit->known_bytes)
+		return;
+	unit->known_bytes = store_size_bytes(unit->store);
 	if (unit->logical_unit)
 		scsi_logical_unit_capacity_changed(unit->logical_unit);
+	rt_log(RT_LOG_INFO, "%s: has %" PRIu64 " bytes now", unit->spec->name, unit->known_bytes);
+}
+
+/* A store of the blocking tier has no thread of its own to notice that its size has changed: it is asked. */
+static void look_for_growth(struct rt_timer *timer)
+{
+	struct target_unit *unit = RT_CONTAINER_OF(timer, struct target_unit, growth_timer);
+
+	if (unit->verb == TARGET_UNIT_IDLE && unit->store && !unit->close_wanted)
+		start_verb(unit, TARGET_UNIT_REFRESH);
+	rt_timer_arm(unit->control, timer, GROWTH_CHECK_US);
+}
+
+static void opened(struct target_unit *unit)
+{
+	const struct tgtkit_plugin *descriptor = unit->spec->plugin->descriptor;
+
+	unit->known_bytes = store_size_bytes(unit->store);
+	unit->growth_timer.expired = look_for_growth;
+	if (descriptor->blocking && descriptor->refresh)
+		rt_timer_arm(unit->control, &unit->growth_timer, GROWTH_CHECK_US);
 }
 
 static void warn_of_size(const struct target_unit *unit)
@@ -148,8 +172,10 @@ static void verb_done(struct rt_post *post)
 	enum target_unit_verb verb = unit->verb;
 
 	unit->verb = TARGET_UNIT_IDLE;
-	if (verb == TARGET_UNIT_OPEN && !unit->status)
+	if (verb == TARGET_UNIT_OPEN && !unit->status) {
 		warn_of_size(unit);
+		opened(unit);
+	}
 	if (verb == TARGET_UNIT_REFRESH)
 		refresh_done(unit);
 	if (verb == TARGET_UNIT_CLOSE)
@@ -236,6 +262,7 @@ void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct targe
 
 void target_unit_close(struct target_unit *unit, void (*finished)(struct target_unit *unit))
 {
+	rt_timer_cancel(&unit->growth_timer);
 	unit->finished = finished;
 	unit->close_wanted = true;
 	if (unit->logical_unit)

@@ -34,6 +34,8 @@ struct target_unit {
 	char error[STORE_ERROR_BYTES];
 	void (*finished)(struct target_unit *unit); /* of open, quiesce or close */
 	bool refresh_wanted, close_wanted;
+	struct rt_timer growth_timer;
+	uint64_t known_bytes; /* the size that initiators have been told */
 	struct scsi_unit_quiesce quiesce;
 	bool is_quiet;
 	/* What the backend reported; set on any thread, looked at on the control thread. */
