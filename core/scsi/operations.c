@@ -22,7 +22,7 @@
 #define FF4 FF2, FF2
 #define FF8 FF4, FF4
 
-enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTCHK = 0x06 };
+enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTCHK = 0x06, GROUP = 0x1f };
 
 /* SPC-5 6.15 and 6.16: one service action is like another, as far as the CDB goes. */
 #define PERSISTENT_RESERVE_IN(title, action)                                                                           \
@@ -199,7 +199,7 @@ static struct scsi_operation table[] = {
 	LBA(2, 4),
 	RANGE(7, 2),
 	.flags = SCSI_OP_MEDIUM,
-	.usage = {0, IMMED, FF4, 0, FF2, 0},
+	.usage = {0, IMMED, FF4, GROUP, FF2, 0},
 	.execute = sbc_pre_fetch,
     },
     {
@@ -370,7 +370,7 @@ static struct scsi_operation table[] = {
 	LBA(2, 8),
 	RANGE(10, 4),
 	.flags = SCSI_OP_MEDIUM,
-	.usage = {0, IMMED, FF8, FF4, 0, 0},
+	.usage = {0, IMMED, FF8, FF4, GROUP, 0},
 	.execute = sbc_pre_fetch,
     },
     {

@@ -57,7 +57,9 @@ START_TEST(zero_blocks_and_half_the_data)
 
 	harness_expect_good(compare_and_write(100, 0));
 	request.data_out_length = LENGTH;
-	harness_expect_sense(request, 5, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
+	harness_expect_sense(request, 5, SCSI_ASC_INVALID_FIELD_IN_CDB);
+	request.data_out_length = 3 * LENGTH;
+	harness_expect_sense(request, 5, SCSI_ASC_INVALID_FIELD_IN_CDB);
 	ck_assert_uint_eq(harness.store->count[TGTKIT_READ], 0);
 }
 END_TEST
@@ -205,6 +207,7 @@ static void issue(struct counter *counter, bool compare)
 	uint64_t values[128] = {counter->expected};
 
 	memset(command, 0, sizeof(*command));
+	command->expected_data_out_length = compare ? 1024 : 0;
 	command->nexus = counter->nexus;
 	command->done = step_is_done;
 	memcpy(command->cdb, compare ? compare_and_write_1 : read, 16);
