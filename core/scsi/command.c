@@ -157,11 +157,11 @@ void scsi_command_admit(struct scsi_command *command)
 			scsi_command_finish(command);
 			return;
 		}
-		if ((word & SCSI_ACCESS_LOCKED) && !(operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_LOCKS_UNIT)) &&
+		if ((word & SCSI_ACCESS_LOCKED) && !(operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_CONFIGURES)) &&
 		    scsi_access_parks(command))
 			return;
 	}
-	if (operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_LOCKS_UNIT)) {
+	if (operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_CONFIGURES)) {
 		if (scsi_access_lock(command) != 0) {
 			command->status = SCSI_BUSY;
 			scsi_command_finish(command);

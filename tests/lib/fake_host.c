@@ -3,7 +3,6 @@
  * The loop of the fake host and the services that run on it.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -20,7 +19,6 @@
 #define STUCK_AFTER_NS	(60ull * 1000000000u)
 #define LOG_LEVELS	(TGTKIT_LOG_DEBUG + 1)
 #define EVENTS_PER_TURN 16
-#define LOADED_LIMIT	16
 
 struct tgtkit_worker {
 	unsigned char nothing;
@@ -50,10 +48,6 @@ static struct {
 	struct tgtkit_timer *timers;
 	struct tgtkit_watch *removed;
 	uint32_t random;
-	struct {
-		char *file;
-		const struct tgtkit_plugin *plugin;
-	} loaded[LOADED_LIMIT];
 
 	pthread_mutex_t lock; /* for all below */
 	struct tgtkit_work *posts_first, *posts_last;
@@ -123,7 +117,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static void start(void)
+void fh_start_loop(void)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 
@@ -377,8 +371,8 @@ static void service_timer_destroy(struct tgtkit_timer *timer)
 	free(timer);
 }
 
-static const struct tgtkit_host services = {
-    .size = sizeof(services),
+const struct tgtkit_host fh_services = {
+    .size = sizeof(fh_services),
     .abi_major = TGTKIT_ABI_MAJOR,
     .abi_minor = TGTKIT_ABI_MINOR,
     .log = service_log,
@@ -527,7 +521,7 @@ void fh_run_until(bool (*condition)(void *context), void *context)
 {
 	const uint64_t limit = now_ns() + STUCK_AFTER_NS;
 
-	start();
+	fh_start_loop();
 	while (!condition(context)) {
 		fh_turn(1000);
 		if (now_ns() > limit)
@@ -535,7 +529,7 @@ void fh_run_until(bool (*condition)(void *context), void *context)
 	}
 }
 
-/* ---- Logs and loading ----------------------------------------------------------------------------------------------
+/* ---- Logs ----------------------------------------------------------------------------------------------
  */
 
 const char *fh_last_log(int level)
@@ -551,47 +545,4 @@ unsigned fh_log_count(int level)
 	count = host.log_counts[level];
 	fh_unlock();
 	return count;
-}
-
-static void check_descriptor(const char *file, const struct tgtkit_plugin *plugin)
-{
-	if (plugin == NULL)
-		fh_die("%s: its entry point returned NULL: %s", file, fh_last_log(TGTKIT_LOG_DEBUG));
-	if (plugin->size != sizeof(*plugin) || plugin->abi_major != TGTKIT_ABI_MAJOR ||
-	    plugin->abi_minor != TGTKIT_ABI_MINOR)
-		fh_die("%s: ABI %u.%u, size %zu", file, plugin->abi_major, plugin->abi_minor, plugin->size);
-	if (plugin->name == NULL || plugin->version == NULL || plugin->description == NULL ||
-	    plugin->prefixes == NULL || plugin->prefixes[0] == NULL || plugin->open == NULL || plugin->close == NULL ||
-	    plugin->reserved != 0)
-		fh_violation("%s: the descriptor is incomplete", file);
-	if ((plugin->blocking == NULL) == (plugin->async == NULL))
-		fh_die("%s: not exactly one tier", file);
-	if (plugin->blocking != NULL && plugin->blocking->size != sizeof(*plugin->blocking))
-		fh_violation("%s: size of the blocking tier", file);
-	if (plugin->async != NULL && plugin->async->size != sizeof(*plugin->async))
-		fh_violation("%s: size of the async tier", file);
-}
-
-const struct tgtkit_plugin *fh_load(const char *file)
-{
-	const struct tgtkit_plugin *(*entry)(const struct tgtkit_host *host);
-	size_t slot = 0;
-	void *library;
-
-	start();
-	for (; slot < LOADED_LIMIT && host.loaded[slot].file != NULL; slot++)
-		if (strcmp(host.loaded[slot].file, file) == 0)
-			return host.loaded[slot].plugin;
-	if (slot == LOADED_LIMIT)
-		fh_die("too many plugins");
-	library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-	if (library == NULL)
-		fh_die("%s", dlerror());
-	*(void **)&entry = dlsym(library, TGTKIT_PLUGIN_SYMBOL);
-	if (entry == NULL)
-		fh_die("%s", dlerror());
-	host.loaded[slot].file = strdup(file);
-	host.loaded[slot].plugin = entry(&services);
-	check_descriptor(file, host.loaded[slot].plugin);
-	return host.loaded[slot].plugin;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the parts of the fake host know of each other: fake_host.c (loop and services), fake_host_io.c (units and
- * requests), fake_host_values.c (options).
+ * What the parts of the fake host know of each other: fake_host.c (loop and services), fake_host_load.c (plugins),
+ * fake_host_io.c (units and requests), fake_host_sync.c (operations), fake_host_values.c (options).
  */
 #ifndef TGTKIT_TESTS_FAKE_HOST_PRIVATE_H
 #define TGTKIT_TESTS_FAKE_HOST_PRIVATE_H
@@ -38,6 +38,8 @@ struct fh_unit {
 };
 
 /* ---- fake_host.c ---- */
+extern const struct tgtkit_host fh_services;
+void fh_start_loop(void);
 struct tgtkit_worker *fh_worker(void);
 void fh_turn(int timeout_ms);
 void fh_violation(const char *format, ...) TGTKIT_PRINTF(1, 2);

@@ -42,7 +42,8 @@ void rig_memory_forget_dirty(struct rig_memory *memory);
 void rig_memory_power_cut(struct rig_memory *memory); /* back to what is stable */
 int rig_memory_extents(const struct rig_memory *memory, struct tgtkit_request *request);
 
-/* ---- rig.c: units, queues, requests --------------------------------------------------------------------------------
+/* ---- rig.c: units; rig_queue.c: queues and requests
+ * --------------------------------------------------------------------------------
  */
 
 enum rig_fault_action { RIG_FAIL, RIG_HANG };
@@ -105,6 +106,7 @@ struct rig {
 	struct rig_client clients[RIG_CLIENTS];
 };
 
+extern const struct tgtkit_async rig_async;
 uint64_t rig_now_ns(void);
 /* Carries out and completes every request that hangs.  With the lock. */
 void rig_release(struct rig *rig);
@@ -117,7 +119,8 @@ int rig_control_start(struct rig *rig, const char *path);
 void rig_control_stop(struct rig *rig);
 void rig_control_wake(struct rig *rig);
 
-/* rig.c's share of the thread: does what is due, with the lock, and returns when the next is (0: nothing waits). */
+/* rig_queue.c's share of the thread: does what is due, with the lock, and returns when the next is (0: nothing waits).
+ */
 uint64_t rig_run_due(struct rig *rig);
 
 #endif

@@ -223,7 +223,7 @@ static void obey(struct rig *rig, struct rig_client *client, const struct words 
 		return;
 	}
 	if (strcmp(words->word[0], "wait-hung") == 0) {
-		if (!parse_number(words->word[1], &client->wait_hung))
+		if (!parse_number(words->word[1], &client->wait_hung) || client->wait_hung == 0)
 			answer(client, "error usage: wait-hung COUNT");
 		return;
 	}

@@ -12,6 +12,7 @@ int main(void)
 	suite_add_tcase(suite, fake_host_tests());
 	suite_add_tcase(suite, stores_tests());
 	suite_add_tcase(suite, file_tests());
+	suite_add_tcase(suite, file_lock_tests());
 	suite_add_tcase(suite, file_failure_tests());
 	suite_add_tcase(suite, null_tests());
 	suite_add_tcase(suite, rig_tests());
