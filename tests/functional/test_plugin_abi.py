@@ -89,7 +89,7 @@ def serve(folder, plugins, path, options=(), **settings):
 def check_data(session, length=4 * MIB, seed=1):
     """Random writes of all shapes against a model in memory, then everything read back."""
     choose = random.Random(seed)
-    model = bytearray(length)
+    model = bytearray().join(session.read(at // 512, MIB // 512) for at in range(0, length, MIB))
     for _ in range(60):
         blocks = choose.choice((1, 2, 7, 8, 64, 300, 1024))
         at = choose.randrange(length // 512 - blocks)
@@ -184,12 +184,12 @@ def test_unaligned_writes_side_by_side_lose_nothing(tmp_path, plugins):
 def test_options_reach_the_plugin_and_wrong_ones_are_named(tmp_path, plugins):
     for options, named in (({"delay_us": -1}, "delay_us"), ({"max_queues": 2}, "max_queues"), ({"what": 1}, "what")):
         with pytest.raises(AssertionError, match=named):
-            serve(tmp_path, plugins, "rig:1M", options).start()
+            serve(tmp_path, plugins, f"rig:{MIB}", options).start()
 
 
 def test_a_grown_store_is_seen(tmp_path, plugins):
     control = tmp_path / "rig.sock"
-    with serve(tmp_path, plugins, "rig:1M", {"control": control}) as running:
+    with serve(tmp_path, plugins, f"rig:{MIB}", {"control": control}) as running:
         with Session(running.address, daemon.TARGET, keys=LINUX_KEYS) as session, outside.RigControl(control) as rig:
             session.settle()
             assert session.read_capacity() == (2048, 512)
