@@ -42,6 +42,8 @@ static const struct conf_key daemon_keys[] = {
      .maximum = 3600},
     {"open_timeout_s", CONF_U32, CONF_LIVE, AT(daemon_spec, open_timeout_s), .fallback = "10", .minimum = 1,
      .maximum = 3600},
+    {"refresh_interval_s", CONF_U32, CONF_RESTART, AT(daemon_spec, refresh_interval_s), .fallback = "5",
+     .maximum = 3600},
     UNAVAILABLE("retry_open_s", "0"),
     {"max_connections", CONF_U32, CONF_RESTART, AT(daemon_spec, max_connections), .fallback = "10000", .minimum = 1,
      .maximum = 1000000},

@@ -84,6 +84,8 @@ struct iscsi_task *iscsi_task_create(struct iscsi_session *session, const uint8_
 	task->read = (bhs[ISCSI_AT_FLAGS] & ISCSI_COMMAND_READ) != 0;
 	task->write = (bhs[ISCSI_AT_FLAGS] & ISCSI_COMMAND_WRITE) != 0;
 	task->expected_data_transfer_length = rt_get_be32(bhs + ISCSI_AT_EXPECTED_DATA_TRANSFER_LENGTH);
+	if (task->write)
+		task->command.expected_data_out_length = task->expected_data_transfer_length;
 	task->command.nexus = session->nexus;
 	memcpy(task->command.lun, bhs + ISCSI_AT_LUN, sizeof task->command.lun);
 	memcpy(task->command.cdb, bhs + ISCSI_AT_CDB, sizeof task->command.cdb);

@@ -81,8 +81,7 @@ bool scsi_access_parks(struct scsi_command *command)
 	bool covered = false;
 
 	pthread_mutex_lock(&unit->mutex);
-	RT_LIST_FOR_EACH(node, &unit->range_locks.held)
-	{
+	RT_LIST_FOR_EACH (node, &unit->range_locks.held) {
 		covered |= lock_covers(RT_CONTAINER_OF(node, struct scsi_access_lock, node), command);
 	}
 	if (covered) {
@@ -100,8 +99,7 @@ static bool lane_has_left_range(struct scsi_visit *visit, struct scsi_lane *lane
 {
 	const struct scsi_access_lock *lock = visit->context;
 
-	RT_LIST_FOR_EACH(node, &lane->executing)
-	{
+	RT_LIST_FOR_EACH (node, &lane->executing) {
 		if (lock_covers(lock, RT_CONTAINER_OF(node, struct scsi_command, in_lane)))
 			return false;
 	}
@@ -138,8 +136,7 @@ static struct scsi_access_locks *locks_of(const struct scsi_access_lock *lock)
 /* The mutex is held.  Whether `lock` could be held now, as far as those held and those before it in the queue go. */
 static bool is_grantable(const struct scsi_access_locks *locks, const struct scsi_access_lock *lock)
 {
-	RT_LIST_FOR_EACH(node, &locks->held)
-	{
+	RT_LIST_FOR_EACH (node, &locks->held) {
 		if (locks_exclude(lock, RT_CONTAINER_OF(node, struct scsi_access_lock, node)))
 			return false;
 	}
@@ -227,8 +224,7 @@ static unsigned promote_queued(struct scsi_access_locks *locks, struct scsi_acce
 {
 	unsigned count = 0;
 
-	RT_LIST_FOR_EACH(node, &locks->queue)
-	{
+	RT_LIST_FOR_EACH (node, &locks->queue) {
 		struct scsi_access_lock *lock = RT_CONTAINER_OF(node, struct scsi_access_lock, node);
 
 		if (count == ROUND || !is_grantable(locks, lock))

@@ -50,6 +50,9 @@ struct scsi_command {
 	uint8_t lun[8];
 	uint8_t cdb[16];
 	enum scsi_task_attribute attribute;
+	/* What the initiator says it will send; 0: nothing.  Commands whose data-out means something only as a whole are
+	 * refused when it is not what the CDB asks for. */
+	uint32_t expected_data_out_length;
 	void (*done)(struct scsi_command *self); /* from the loop (RT_PHASE_COMPLETE), never inside a call here */
 	/* Called when a command that has not been executed yet is aborted by task management: the transport stops
 	 * collecting.  `done` follows. */

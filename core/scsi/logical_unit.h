@@ -39,7 +39,7 @@ struct scsi_logical_unit_spec {
 	void (*save_reservations)(void *context, struct scsi_reservation_save *save);
 	void *save_context;
 	const char *saved_reservations; /* what was kept last; NULL: nothing */
-	uint64_t command_timeout_us; /* deadline of each command at the store */
+	uint64_t command_timeout_us;	/* deadline of each command at the store */
 	uint64_t task_management_timeout_us;
 };
 

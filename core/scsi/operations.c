@@ -22,22 +22,22 @@
 #define FF4 FF2, FF2
 #define FF8 FF4, FF4
 
-enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTCHK = 0x06 };
+enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTCHK = 0x06, GROUP = 0x1f };
 
 /* SPC-5 6.15 and 6.16: one service action is like another, as far as the CDB goes. */
-#define PERSISTENT_RESERVE_IN(title, action)                                                                    \
-	{                                                                                                       \
-		.name = (title), .code = 0x5e, .service_action = (action), .cdb_bytes = 10, ALLOCATION(7, 2),     \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION,                                      \
-		.usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0}, .reply_bytes = UINT16_MAX,                                \
-		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_in,             \
+#define PERSISTENT_RESERVE_IN(title, action)                                                                           \
+	{                                                                                                              \
+		.name = (title), .code = 0x5e, .service_action = (action), .cdb_bytes = 10, ALLOCATION(7, 2),          \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION, .usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0},   \
+		.reply_bytes = UINT16_MAX, .offered = spc_persistent_reservations_offered,                             \
+		.execute = spc_persistent_reserve_in,                                                                  \
 	}
-#define PERSISTENT_RESERVE_OUT(title, action)                                                                   \
-	{                                                                                                       \
-		.name = (title), .code = 0x5f, .service_action = (action), .cdb_bytes = 10, PARAMETERS(5, 4),     \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_CONFIGURES,                 \
-		.usage = {0, 0, 0xff, 0, 0, FF4, 0}, .decode = spc_persistent_reserve_out_decode,                 \
-		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_out,            \
+#define PERSISTENT_RESERVE_OUT(title, action)                                                                          \
+	{                                                                                                              \
+		.name = (title), .code = 0x5f, .service_action = (action), .cdb_bytes = 10, PARAMETERS(5, 4),          \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_CONFIGURES,                      \
+		.usage = {0, 0, 0xff, 0, 0, FF4, 0}, .decode = spc_persistent_reserve_out_decode,                      \
+		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_out,                 \
 	}
 
 static struct scsi_operation table[] = {
@@ -199,7 +199,7 @@ static struct scsi_operation table[] = {
 	LBA(2, 4),
 	RANGE(7, 2),
 	.flags = SCSI_OP_MEDIUM,
-	.usage = {0, IMMED, FF4, 0, FF2, 0},
+	.usage = {0, IMMED, FF4, GROUP, FF2, 0},
 	.execute = sbc_pre_fetch,
     },
     {
@@ -370,7 +370,7 @@ static struct scsi_operation table[] = {
 	LBA(2, 8),
 	RANGE(10, 4),
 	.flags = SCSI_OP_MEDIUM,
-	.usage = {0, IMMED, FF8, FF4, 0, 0},
+	.usage = {0, IMMED, FF8, FF4, GROUP, 0},
 	.execute = sbc_pre_fetch,
     },
     {

@@ -32,7 +32,7 @@ static bool type_lets_others_read(uint8_t type)
 struct scsi_reservations *scsi_reservations_copy(const struct scsi_reservations *from, size_t more)
 {
 	struct scsi_reservations *copy =
-		calloc(1, sizeof(*copy) + (from->count + more) * sizeof(copy->registrations[0]));
+	    calloc(1, sizeof(*copy) + (from->count + more) * sizeof(copy->registrations[0]));
 
 	if (copy == NULL)
 		return NULL;
@@ -95,8 +95,7 @@ static uint32_t persistent_refusals(const struct scsi_reservations *reservations
 	if (reservations->type == SCSI_RESERVATION_NONE)
 		return 0;
 	registration = scsi_reservations_find_nexus(reservations, nexus);
-	if (registration != NULL &&
-	    (registration->holder || scsi_reservation_type_is_shared(reservations->type)))
+	if (registration != NULL && (registration->holder || scsi_reservation_type_is_shared(reservations->type)))
 		return 0;
 	return type_lets_others_read(reservations->type) ? SCSI_REFUSE_WRITE : SCSI_REFUSE_READ | SCSI_REFUSE_WRITE;
 }
@@ -114,8 +113,7 @@ void scsi_reservations_refresh(struct scsi_nexus_lun *nexus_lun)
 void scsi_reservations_refresh_lane(struct scsi_lane *lane)
 {
 	pthread_mutex_lock(&lane->unit->mutex);
-	RT_LIST_FOR_EACH(node, &lane->nexus_luns)
-	{
+	RT_LIST_FOR_EACH (node, &lane->nexus_luns) {
 		scsi_reservations_refresh(RT_CONTAINER_OF(node, struct scsi_nexus_lun, in_lane));
 	}
 	pthread_mutex_unlock(&lane->unit->mutex);
@@ -149,8 +147,8 @@ void scsi_reservations_nexus_lost(struct scsi_nexus_lun *nexus_lun)
 		return;
 	visit = scsi_visit_create(unit, NULL);
 	if (visit == NULL) {
-		rt_log(RT_LOG_ERROR, "%s: no memory to release the reservation of %s; reset the logical unit", unit->name,
-		       nexus_lun->nexus->initiator_port);
+		rt_log(RT_LOG_ERROR, "%s: no memory to release the reservation of %s; reset the logical unit",
+		       unit->name, nexus_lun->nexus->initiator_port);
 		return;
 	}
 	visit->arrive = refresh_lane;

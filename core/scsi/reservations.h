@@ -34,14 +34,14 @@ struct scsi_registration {
 	char initiator_port[SCSI_PORT_NAME_BYTES + 1];
 	uint16_t relative_target_port_id;
 	bool all_target_ports; /* then any relative target port */
-	bool holder;           /* of a reservation that is none of an all-registrants type */
+	bool holder;	       /* of a reservation that is none of an all-registrants type */
 };
 
 #define SCSI_MAXIMUM_REGISTRATIONS 1024u
 
 struct scsi_reservations {
 	uint32_t generation;
-	uint8_t type; /* enum scsi_reservation_type */
+	uint8_t type;  /* enum scsi_reservation_type */
 	bool persists; /* APTPL */
 	size_t count;
 	struct scsi_registration registrations[];
@@ -57,7 +57,8 @@ struct scsi_registration *scsi_reservations_find(const struct scsi_reservations 
 						 const char *initiator_port, uint16_t relative_target_port_id);
 struct scsi_registration *scsi_reservations_find_nexus(const struct scsi_reservations *reservations,
 						       const struct scsi_nexus *nexus);
-bool scsi_reservations_holds(const struct scsi_reservations *reservations, const struct scsi_registration *registration);
+bool scsi_reservations_holds(const struct scsi_reservations *reservations,
+			     const struct scsi_registration *registration);
 /* Takes the registration out; a reservation that goes with it goes. */
 void scsi_reservations_remove(struct scsi_reservations *reservations, struct scsi_registration *registration);
 void scsi_reservations_release(struct scsi_reservations *reservations);
@@ -77,10 +78,10 @@ struct scsi_reservations *scsi_reservations_from_text(const char *text);
 
 /* How a change is put into force: kept if it has to be, then told to every lane, then the command is answered GOOD. */
 struct scsi_reservation_change {
-	struct scsi_reservations *next;  /* takes the place of the unit's; NULL: only the legacy reservation changed */
-	int removed_attention;           /* enum scsi_unit_attention for nexuses that lost their registration, or -1 */
-	int remaining_attention;         /* for those that keep it, or -1 */
-	bool aborts;                     /* the commands of those that lost it */
+	struct scsi_reservations *next; /* takes the place of the unit's; NULL: only the legacy reservation changed */
+	int removed_attention;		/* enum scsi_unit_attention for nexuses that lost their registration, or -1 */
+	int remaining_attention;	/* for those that keep it, or -1 */
+	bool aborts;			/* the commands of those that lost it */
 };
 void scsi_reservations_publish(struct scsi_command *command, const struct scsi_reservation_change *change);
 

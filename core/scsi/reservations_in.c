@@ -70,8 +70,8 @@ static void report_capabilities(struct scsi_command *command, const struct scsi_
 	scsi_command_reply_at(command, 0, data, sizeof(data));
 }
 
-static size_t put_full_status(const struct scsi_reservations *reservations, const struct scsi_registration *registration,
-			      uint8_t *descriptor)
+static size_t put_full_status(const struct scsi_reservations *reservations,
+			      const struct scsi_registration *registration, uint8_t *descriptor)
 {
 	enum { IS_HOLDER = 0x01, IS_ALL_TG_PT = 0x02 };
 	bool holds = scsi_reservations_holds(reservations, registration);

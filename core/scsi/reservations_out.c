@@ -90,7 +90,7 @@ static bool add(struct change_request *request, const char *initiator_port, uint
 				       SCSI_ASC_INSUFFICIENT_REGISTRATION_RESOURCES);
 	registration = &next->registrations[next->count++];
 	*registration = (struct scsi_registration){
-		.key = key, .relative_target_port_id = port_id, .all_target_ports = all_target_ports};
+	    .key = key, .relative_target_port_id = port_id, .all_target_ports = all_target_ports};
 	memcpy(registration->initiator_port, initiator_port, strnlen(initiator_port, SCSI_PORT_NAME_BYTES) + 1);
 	return true;
 }
@@ -116,8 +116,7 @@ static bool register_known_ports(struct change_request *request, const char *ini
 	struct scsi_logical_unit *unit = request->command->unit;
 	bool ok = true;
 
-	RT_LIST_FOR_EACH(node, &unit->attached)
-	{
+	RT_LIST_FOR_EACH (node, &unit->attached) {
 		const struct scsi_nexus *nexus = RT_CONTAINER_OF(node, struct scsi_nexus_lun, in_unit)->nexus;
 
 		if (ok && strcasecmp(nexus->initiator_name, initiator_name) == 0)
@@ -131,9 +130,11 @@ static bool register_transport_ids(struct change_request *request)
 	size_t at = BASIC_LIST_BYTES + 4, end;
 
 	if (request->list_length < at)
-		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
+		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST,
+				       SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
 	if (rt_get_be32(request->list + BASIC_LIST_BYTES) != request->list_length - at)
-		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
+		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST,
+				       SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
 	for (end = request->list_length; at < end;) {
 		struct scsi_transport_id id;
 		size_t length = scsi_transport_id_decode(request->list + at, end - at, &id);
@@ -170,7 +171,8 @@ static bool do_register(struct change_request *request)
 	if (others && (ignore_key || request->own != NULL))
 		return invalid_parameter(request, 20, 3);
 	if (!others && request->list_length != BASIC_LIST_BYTES)
-		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
+		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST,
+				       SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
 	if (request->own == NULL && request->service_action_key == 0)
 		return true;
 	next->generation++;
@@ -230,7 +232,8 @@ static bool do_clear(struct change_request *request)
 	return true;
 }
 
-/* Takes out the other nexuses' registrations with the key; all of them for key 0.  Whether there was one; the own one counts. */
+/* Takes out the other nexuses' registrations with the key; all of them for key 0.  Whether there was one; the own one
+ * counts. */
 static bool remove_by_key(struct change_request *request, uint64_t key)
 {
 	struct scsi_reservations *next = request->change.next;
@@ -251,7 +254,8 @@ static bool remove_by_key(struct change_request *request, uint64_t key)
 	return found;
 }
 
-/* Whether the key is that of who holds the reservation, SPC-5 5.14.11.4.  Key 0 means all holders of all-registrants types. */
+/* Whether the key is that of who holds the reservation, SPC-5 5.14.11.4.  Key 0 means all holders of all-registrants
+ * types. */
 static bool preempts_reservation(const struct change_request *request)
 {
 	const struct scsi_reservations *next = request->change.next;
@@ -292,7 +296,8 @@ static bool decode_move(struct change_request *request, struct scsi_transport_id
 	size_t length = request->list_length - BASIC_LIST_BYTES;
 
 	if (rt_get_be32(request->list + 20) != length)
-		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
+		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST,
+				       SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
 	if (scsi_transport_id_decode(request->list + BASIC_LIST_BYTES, length, id) != length || id->is_device)
 		return invalid_parameter(request, BASIC_LIST_BYTES, 7);
 	return true;
@@ -347,7 +352,8 @@ static bool perform(struct change_request *request)
 	if (action == REGISTER || action == REGISTER_AND_IGNORE_EXISTING_KEY)
 		return do_register(request);
 	if (action != REGISTER_AND_MOVE && request->list_length != BASIC_LIST_BYTES)
-		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
+		return scsi_sense_fail(request->command, SCSI_KEY_ILLEGAL_REQUEST,
+				       SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
 	if (request->own == NULL || request->own->key != request->key)
 		return conflict(request);
 	switch (action) {
@@ -370,8 +376,7 @@ static size_t room_needed(const struct change_request *request)
 	size_t room = 2 + request->list_length / BASIC_LIST_BYTES;
 
 	if (service_action(request->command) == REGISTER && (request->list[20] & SPEC_I_PT))
-		RT_LIST_FOR_EACH(node, &request->command->unit->attached)
-		{
+		RT_LIST_FOR_EACH (node, &request->command->unit->attached) {
 			room++;
 		}
 	return room;
@@ -397,10 +402,10 @@ static bool make_change(struct change_request *request)
 void spc_persistent_reserve_out(struct scsi_command *command)
 {
 	struct change_request request = {
-		.command = command,
-		.nexus = command->nexus,
-		.type = command->cdb[2] & 0x0f,
-		.change = {.removed_attention = -1, .remaining_attention = -1},
+	    .command = command,
+	    .nexus = command->nexus,
+	    .type = command->cdb[2] & 0x0f,
+	    .change = {.removed_attention = -1, .remaining_attention = -1},
 	};
 	uint8_t list[MOST_LIST_BYTES];
 
@@ -409,7 +414,8 @@ void spc_persistent_reserve_out(struct scsi_command *command)
 		scsi_command_finish(command);
 		return;
 	}
-	rt_segments_read(command->data_out.segments, command->data_out.segment_count, 0, list, command->data_out_length);
+	rt_segments_read(command->data_out.segments, command->data_out.segment_count, 0, list,
+			 command->data_out_length);
 	request.list = list;
 	request.list_length = command->data_out_length;
 	request.key = rt_get_be64(list);

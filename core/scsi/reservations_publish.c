@@ -15,7 +15,7 @@ struct publication {
 	struct scsi_command *command; /* NULL: answered because the time was over */
 	struct scsi_logical_unit *unit;
 	const struct scsi_nexus *issuer; /* compared only */
-	const struct scsi_lane *lane;    /* the command's */
+	const struct scsi_lane *lane;	 /* the command's */
 	struct scsi_reservation_change change;
 	struct scsi_reservations *previous;
 	struct scsi_visit *visit, *mark_hung;
@@ -58,8 +58,7 @@ static void tell(struct publication *publication, struct scsi_nexus_lun *nexus_l
 static void change_lane(struct scsi_visit *visit, struct scsi_lane *lane)
 {
 	scsi_reservations_refresh_lane(lane);
-	RT_LIST_FOR_EACH(node, &lane->nexus_luns)
-	{
+	RT_LIST_FOR_EACH (node, &lane->nexus_luns) {
 		tell(visit->context, RT_CONTAINER_OF(node, struct scsi_nexus_lun, in_lane));
 	}
 }
@@ -77,8 +76,7 @@ static bool lane_is_clear(struct scsi_visit *visit, struct scsi_lane *lane)
 
 	if (publication->change.aborts && lane->cancelled > itself)
 		return false;
-	RT_LIST_FOR_EACH(node, &lane->executing)
-	{
+	RT_LIST_FOR_EACH (node, &lane->executing) {
 		if (is_refused_now(RT_CONTAINER_OF(node, struct scsi_command, in_lane)))
 			return false;
 	}
@@ -99,8 +97,7 @@ static void in_force(struct scsi_visit *visit)
 static void mark_lane_hung(struct scsi_visit *visit, struct scsi_lane *lane)
 {
 	(void)visit;
-	RT_LIST_FOR_EACH(node, &lane->executing)
-	{
+	RT_LIST_FOR_EACH (node, &lane->executing) {
 		struct scsi_command *command = RT_CONTAINER_OF(node, struct scsi_command, in_lane);
 
 		if (command->cancelled || is_refused_now(command))

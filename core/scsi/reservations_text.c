@@ -25,8 +25,8 @@ char *scsi_reservations_to_text(const struct scsi_reservations *reservations)
 
 	if (text == NULL)
 		return NULL;
-	length = (size_t)snprintf(text, room, "reservations 1\ngeneration %" PRIu32 "\ntype %u\n", reservations->generation,
-				  reservations->type);
+	length = (size_t)snprintf(text, room, "reservations 1\ngeneration %" PRIu32 "\ntype %u\n",
+				  reservations->generation, reservations->type);
 	for (size_t i = 0; i < reservations->count; i++) {
 		const struct scsi_registration *registration = &reservations->registrations[i];
 		char port[8] = "*";
@@ -90,7 +90,8 @@ static bool parse_lines(const char *text, struct scsi_reservations *reservations
 	unsigned type;
 	int used = 0;
 
-	if (sscanf(text, "reservations 1 generation %" SCNu32 " type %u %n", &reservations->generation, &type, &used) != 2 ||
+	if (sscanf(text, "reservations 1 generation %" SCNu32 " type %u %n", &reservations->generation, &type, &used) !=
+		2 ||
 	    used == 0 || type > SCSI_EXCLUSIVE_ACCESS_ALL_REGISTRANTS)
 		return false;
 	reservations->type = (uint8_t)type;
@@ -107,7 +108,7 @@ static bool parse_lines(const char *text, struct scsi_reservations *reservations
 struct scsi_reservations *scsi_reservations_from_text(const char *text)
 {
 	struct scsi_reservations *reservations =
-		calloc(1, sizeof(*reservations) + count_lines(text) * sizeof(reservations->registrations[0]));
+	    calloc(1, sizeof(*reservations) + count_lines(text) * sizeof(reservations->registrations[0]));
 
 	if (reservations != NULL && !parse_lines(text, reservations)) {
 		free(reservations);

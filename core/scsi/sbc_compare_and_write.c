@@ -20,6 +20,9 @@ bool sbc_compare_and_write_decode(struct scsi_command *command)
 	if (command->blocks > scsi_maximum_compare_and_write_blocks(command->unit))
 		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
 	command->transfer_length = (uint32_t)scsi_command_bytes(command, 2 * command->blocks);
+	/* Both halves have to be there: a part of either means nothing. */
+	if (command->expected_data_out_length != command->transfer_length)
+		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
 	return true;
 }
 
@@ -59,20 +62,8 @@ static void compare(struct scsi_command *command)
 	scsi_command_submit_range(command, TGTKIT_WRITE, stability(command), command->lba, command->blocks, is_written);
 }
 
-/* Both halves have to be there: a part of either means nothing. */
-static bool has_all_data(struct scsi_command *command)
-{
-	if (command->data_out_length == command->transfer_length)
-		return true;
-	scsi_sense_fail(command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
-	scsi_command_finish(command);
-	return false;
-}
-
 void sbc_compare_and_write(struct scsi_command *command)
 {
-	if (!has_all_data(command))
-		return;
 	if (command->blocks == 0) {
 		scsi_command_good(command);
 		return;

@@ -85,7 +85,7 @@ static size_t compare_step(const struct scsi_command *command, const struct veri
 		return length;
 	if (bytchk(command) == BYTCHK_DATA)
 		return scsi_segments_compare(&state->step, &command->data_out,
-					scsi_command_bytes(command, command->progress), length);
+					     scsi_command_bytes(command, command->progress), length);
 	memcpy(work.segments, state->step.list, state->step.count * sizeof(work.segments[0]));
 	for (size_t at = 0; at < length; at += block) {
 		struct scsi_segments one;

@@ -35,8 +35,7 @@ static void mark_hung_if_cancelled(struct scsi_command *command)
 
 void scsi_task_set_mark_hung(struct scsi_nexus_lun *nexus_lun)
 {
-	RT_LIST_FOR_EACH(node, &nexus_lun->tasks)
-	{
+	RT_LIST_FOR_EACH (node, &nexus_lun->tasks) {
 		mark_hung_if_cancelled(RT_CONTAINER_OF(node, struct scsi_command, in_task_set));
 	}
 }

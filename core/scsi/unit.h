@@ -69,12 +69,12 @@ struct scsi_logical_unit {
 	void (*save_reservations)(void *context, struct scsi_reservation_save *save);
 	void *save_context;
 
-	pthread_mutex_t mutex;		  /* never taken by plain reads and writes */
+	pthread_mutex_t mutex; /* never taken by plain reads and writes */
 	struct scsi_access_locks range_locks, configuration_locks;
-	struct rt_list attached;                 /* scsi_nexus_lun.in_unit */
-	struct scsi_reservations *reservations;  /* never NULL */
+	struct rt_list attached;		/* scsi_nexus_lun.in_unit */
+	struct scsi_reservations *reservations; /* never NULL */
 	const struct scsi_nexus *legacy_holder; /* of RESERVE(6) and (10); compared only */
-	unsigned hung_commands;		  /* aborted writes that did not end in time */
+	unsigned hung_commands;			/* aborted writes that did not end in time */
 	unsigned removal_preventions;
 	unsigned kicks_posted; /* lanes' kicks under way: the last one frees a destroyed unit */
 	bool destroyed;

@@ -103,15 +103,13 @@ uint32_t scsi_maximum_transfer_blocks(const struct scsi_logical_unit *unit)
 	return unit->maximum_transfer_bytes >> unit->block_shift;
 }
 
-/* A store that zeroes by itself takes what Linux asks for at most; else the core writes it all, in the time a command
- * has. */
+/* What a store that cannot zero by itself has written out by the core in a fraction of the time that a command has. */
 uint64_t scsi_maximum_write_same_blocks(const struct scsi_logical_unit *unit)
 {
-	enum { EMULATED_BYTES = 256 << 20 };
+	enum { MOST_BYTES = 256 << 20, MOST_BLOCKS = 65535 };
+	uint64_t blocks = MOST_BYTES >> unit->block_shift;
 
-	if (unit->capabilities->flags & (TGTKIT_CAN_ZERO | TGTKIT_DISCARD_READS_ZERO))
-		return 0x7fffff;
-	return EMULATED_BYTES >> unit->block_shift;
+	return blocks < MOST_BLOCKS ? blocks : MOST_BLOCKS;
 }
 
 uint32_t scsi_maximum_compare_and_write_blocks(const struct scsi_logical_unit *unit)

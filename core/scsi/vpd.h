@@ -25,7 +25,7 @@ uint32_t scsi_maximum_transfer_blocks(const struct scsi_logical_unit *unit);
 uint64_t scsi_maximum_write_same_blocks(const struct scsi_logical_unit *unit);
 uint32_t scsi_maximum_compare_and_write_blocks(const struct scsi_logical_unit *unit);
 #define SCSI_MAXIMUM_UNMAP_DESCRIPTORS 256u
-#define SCSI_MAXIMUM_UNMAP_BLOCKS      0x7fffffu /* of all descriptors together */
+#define SCSI_MAXIMUM_UNMAP_BLOCKS      0x100000u /* of all descriptors together */
 
 /* Peripheral qualifier and device type of what the command addresses. */
 uint8_t scsi_peripheral_device(const struct scsi_command *command);

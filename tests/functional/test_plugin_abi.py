@@ -4,6 +4,7 @@
 import itertools
 import random
 import threading
+import time
 
 import pytest
 from lib import daemon, outside, scsi
@@ -195,6 +196,8 @@ def test_a_grown_store_is_seen(tmp_path, plugins):
             assert session.read_capacity() == (2048, 512)
             rig.order(f"resize {2 * MIB}")
             running.wait_for_log(r"2097152 bytes now")
-            assert (0x2A, 0x09) in session.settle(), "CAPACITY DATA HAS CHANGED"
+            deadline = time.monotonic() + 30
+            while (0x2A, 0x09) not in session.settle():
+                assert time.monotonic() < deadline, "no CAPACITY DATA HAS CHANGED"
             assert session.read_capacity() == (4096, 512)
             session.write(4095, b"\x42" * 512)

@@ -133,6 +133,7 @@ struct issued *harness_prepare(struct request request)
 	scsi_lun_encode(request.lun, command->lun);
 	memcpy(command->cdb, request.cdb, sizeof(command->cdb));
 	command->attribute = request.attribute;
+	command->expected_data_out_length = (uint32_t)request.data_out_length;
 	command->done = note_done;
 	command->data_out_cancelled = note_data_out_cancelled;
 	issued->done = !scsi_command_prepare(command);
