@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 
 def worker_count(running):
-    """Threads whose name says worker; the pool's and the sanitizers' come and go."""
+    """The event loops by their name; threads of the pool and of sanitizers come and go."""
     names = [path.read_text() for path in pathlib.Path("/proc", str(running.pid), "task").glob("*/comm")]
     return sum(name.startswith("tgtkit-w") for name in names)
 
