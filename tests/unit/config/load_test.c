@@ -275,7 +275,9 @@ static const struct {
     {"discovery = { auth = \"chap\"; };", ":1: discovery.auth: is not available in this version: only none is\n"},
     {"discovery = { users = ( { user = \"d\"; } ); };", ":1: discovery.users: is not available in this version\n"},
     {"daemon = { retry_open_s = 5; };", ":1: daemon.retry_open_s: is not available in this version: only 0 is\n"},
-    {"daemon = { api = { socket = \"/x\"; }; };", ":1: daemon.api: is not available in this version\n"},
+    {"daemon = { api = { socket = \"x\"; }; };", ":1: daemon.api.socket: \"x\": is no absolute path\n"},
+    {"daemon = { api = { mode = \"999\"; }; };",
+     ":1: daemon.api.mode: \"999\": must be permissions in octal, like \"0660\"\n"},
     {"targets = ( { name = \"iqn.2026-11.org.example:a\";\nauth = \"chap\"; } );",
      ":2: targets[0].auth: is not available in this version: only none is\n"},
     {"targets = ( { name = \"iqn.2026-11.org.example:a\";\naccess = \"list\"; } );",
@@ -346,7 +348,11 @@ static const struct {
 			 "(daemon.workers, daemon.log_level, ...)\n"},
     {"workers=1", "--set: workers=1: unknown key; --set knows the keys of the daemon group "
 		  "(daemon.workers, daemon.log_level, ...)\n"},
-    {"daemon.api=1", "--set: daemon.api=1: is not available in this version\n"},
+    {"daemon.api=1", "--set: daemon.api=1: can be set in a configuration file only\n"},
+    {"daemon.api.socket=/x", ""},
+    {"daemon.api.mode=0600", ""},
+    {"daemon.workers.socket=/x", "--set: daemon.workers.socket=/x: unknown key; --set knows the keys of the daemon "
+				 "group (daemon.workers, daemon.log_level, ...)\n"},
 };
 
 START_TEST(set_goes_through_the_same_table)
