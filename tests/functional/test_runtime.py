@@ -62,8 +62,9 @@ def test_a_daemon_sleeps_when_it_is_idle(tmp_path, busy_poll_us):
 
 @pytest.fixture
 def many_descriptors():
-    """Lets this process, and not the daemon that it starts, open as many files as it may."""
+    """The usual soft limit for the daemon that the test starts; then, for the test itself, as many as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
     yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
