@@ -15,9 +15,10 @@
 #include "iscsi/session.h"
 #include "rt/log.h"
 
-#define NANOSECONDS   1000000000ull
-#define MICROSECONDS  1000000ull
-#define LAST_WORDS_US (2 * MICROSECONDS)
+#define NANOSECONDS	      1000000000ull
+#define MICROSECONDS	      1000000ull
+#define LAST_WORDS_AT_STOP_US (MICROSECONDS / 2)
+#define LAST_WORDS_US	      (2 * MICROSECONDS)
 
 /* The peer may still be sending; nobody wants it any more. */
 static void discard_input(struct iscsi_connection *connection)
@@ -176,7 +177,7 @@ void iscsi_connection_finish(struct iscsi_connection *connection)
 		iscsi_session_close(connection->session);
 	/* A peer that does not take them does not hold us up. */
 	connection->timer.expired = last_words_timed_out;
-	rt_timer_arm(loop, &connection->timer, LAST_WORDS_US);
+	rt_timer_arm(loop, &connection->timer, connection->draining ? LAST_WORDS_AT_STOP_US : LAST_WORDS_US);
 	if (!connection->transmitter.first)
 		iscsi_connection_linger(connection);
 	else if (!connection->transmitter.waits_for_room)
@@ -194,11 +195,13 @@ void iscsi_connection_check_drained(struct iscsi_connection *connection)
 {
 	struct iscsi_session *session = connection->session;
 
-	if (!connection->draining || connection->state == ISCSI_CONNECTION_CLOSED || connection->transmitter.first)
+	if (!connection->draining || connection->transmitter.first)
 		return;
-	if (session && (!rt_list_is_empty(&session->tasks) || session->functions_under_way))
+	if (connection->state != ISCSI_CONNECTION_FULL_FEATURE || !rt_list_is_empty(&session->tasks) ||
+	    session->functions_under_way)
 		return;
-	iscsi_connection_close(connection, NULL);
+	iscsi_async_message(connection, ISCSI_ASYNC_DROP_ALL, 0);
+	iscsi_connection_finish(connection);
 }
 
 void iscsi_connection_drain(struct iscsi_connection *connection)
