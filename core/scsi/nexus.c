@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "scsi/device_server.h"
+#include "scsi/handlers.h"
 #include "scsi/reservations.h"
 #include "scsi/task_management_private.h"
 
@@ -51,6 +52,7 @@ int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **ou
 	nexus->worker = rt_worker_current();
 	nexus->target_port_group_tag = spec->target_port_group_tag;
 	nexus->relative_target_port_id = spec->relative_target_port_id;
+	nexus->newer_functions = spec->newer_functions;
 	nexus->close_check.run = check_closed;
 	rt_list_init(&nexus->detached);
 	init_nexus_lun(&nexus->without_unit, nexus);
@@ -150,8 +152,8 @@ static void leave_unit(struct scsi_nexus_lun *nexus_lun)
 
 	pthread_mutex_lock(&unit->mutex);
 	rt_list_remove(&nexus_lun->in_unit);
-	unit->removal_preventions -= nexus_lun->prevents_removal;
 	pthread_mutex_unlock(&unit->mutex);
+	scsi_prevent_removal(nexus_lun, false);
 	scsi_reservations_nexus_lost(nexus_lun);
 }
 

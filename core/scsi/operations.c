@@ -40,6 +40,10 @@ enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTC
 		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_out,                 \
 	}
 
+enum {
+	SANITIZE_FLAGS = SCSI_OP_SERVICE_ACTION | SCSI_OP_MEDIUM | SCSI_OP_SANITIZES | SCSI_OP_CONFIGURES,
+};
+
 static struct scsi_operation table[] = {
     {
 	.name = "TEST UNIT READY",
@@ -94,6 +98,17 @@ static struct scsi_operation table[] = {
 	.execute = spc_inquiry,
     },
     {
+	.name = "MODE SELECT(6)",
+	.code = 0x15,
+	.cdb_bytes = 6,
+	PARAMETERS(4, 1),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_CONFIGURES,
+	.usage = {0, 0x10, 0, 0, 0xff, 0},
+	.decode = spc_mode_select_decode,
+	.execute = spc_mode_select,
+    },
+    {
 	.name = "RESERVE(6)",
 	.code = 0x16,
 	.cdb_bytes = 6,
@@ -126,6 +141,26 @@ static struct scsi_operation table[] = {
 	.usage = {0, 0x01, 0, 0, 0x07, 0},
 	.decode = sbc_start_stop_decode,
 	.execute = sbc_start_stop,
+    },
+    {
+	.name = "SEND DIAGNOSTIC",
+	.code = 0x1d,
+	.cdb_bytes = 6,
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, 0x04, 0, 0, 0, 0},
+	.work_bytes = spc_send_diagnostic_work_bytes,
+	.execute = spc_send_diagnostic,
+    },
+    {
+	.name = "PREVENT ALLOW MEDIUM REMOVAL",
+	.code = 0x1e,
+	.cdb_bytes = 6,
+	.access = SCSI_CLASS_QUERY,
+	.usage = {0, 0, 0, 0, 0x01, 0},
+	.decode = sbc_prevent_allow_decode,
+	.offered = sbc_prevent_allow_offered,
+	.execute = sbc_prevent_allow,
     },
     {
 	.name = "READ CAPACITY(10)",
@@ -215,6 +250,16 @@ static struct scsi_operation table[] = {
 	.execute = sbc_synchronize_cache,
     },
     {
+	.name = "READ DEFECT DATA(10)",
+	.code = 0x37,
+	.cdb_bytes = 10,
+	ALLOCATION(7, 2),
+	.access = SCSI_CLASS_READ,
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, 0, 0x1f, 0, 0, 0, 0, FF2, 0},
+	.execute = sbc_read_defect_data_10,
+    },
+    {
 	.name = "WRITE SAME(10)",
 	.code = 0x41,
 	.cdb_bytes = 10,
@@ -239,6 +284,65 @@ static struct scsi_operation table[] = {
 	.decode = sbc_unmap_decode,
 	.offered = sbc_unmap_offered,
 	.execute = sbc_unmap,
+    },
+    {
+	.name = "SANITIZE, OVERWRITE",
+	.code = 0x48,
+	.service_action = 0x01,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SANITIZE_FLAGS | SCSI_OP_WRITES,
+	.usage = {0, 0xa0, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = sbc_sanitize_decode,
+	.execute = sbc_sanitize,
+    },
+    {
+	.name = "SANITIZE, BLOCK ERASE",
+	.code = 0x48,
+	.service_action = 0x02,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SANITIZE_FLAGS | SCSI_OP_WRITES,
+	.usage = {0, 0xa0, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = sbc_sanitize_decode,
+	.offered = sbc_sanitize_erase_offered,
+	.execute = sbc_sanitize,
+    },
+    {
+	.name = "SANITIZE, EXIT FAILURE MODE",
+	.code = 0x48,
+	.service_action = 0x1f,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SANITIZE_FLAGS,
+	.usage = {0, 0x80, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = sbc_sanitize_decode,
+	.execute = sbc_sanitize_exit_failure_mode,
+    },
+    {
+	.name = "LOG SENSE",
+	.code = 0x4d,
+	.cdb_bytes = 10,
+	ALLOCATION(7, 2),
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_ALWAYS_READY,
+	.usage = {0, 0, 0xff, 0, 0, FF2, FF2, 0},
+	.decode = spc_log_sense_decode,
+	.execute = spc_log_sense,
+    },
+    {
+	.name = "MODE SELECT(10)",
+	.code = 0x55,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_CONFIGURES,
+	.usage = {0, 0x10, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = spc_mode_select_decode,
+	.execute = spc_mode_select,
     },
     {
 	.name = "RESERVE(10)",
@@ -410,6 +514,20 @@ static struct scsi_operation table[] = {
 	.execute = sbc_read_capacity_16,
     },
     {
+	.name = "GET LBA STATUS(16)",
+	.code = 0x9e,
+	.service_action = 0x12,
+	.cdb_bytes = 16,
+	ALLOCATION(10, 4),
+	.access = SCSI_CLASS_READ,
+	LBA(2, 8),
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_MEDIUM,
+	.usage = {0, 0, FF8, FF4, 0, 0},
+	.decode = sbc_get_lba_status_decode,
+	.offered = sbc_unmap_offered,
+	.execute = sbc_get_lba_status,
+    },
+    {
 	.name = "REPORT LUNS",
 	.code = 0xa0,
 	.cdb_bytes = 12,
@@ -427,10 +545,21 @@ static struct scsi_operation table[] = {
 	.cdb_bytes = 12,
 	ALLOCATION(6, 4),
 	.access = SCSI_CLASS_QUERY,
-	.flags = SCSI_OP_SERVICE_ACTION,
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_ALWAYS_READY,
 	.usage = {0, 0, 0x87, 0xff, FF2, FF4, 0, 0},
 	.decode = spc_supported_operations_decode,
 	.execute = spc_supported_operations,
+    },
+    {
+	.name = "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
+	.code = 0xa3,
+	.service_action = 0x0d,
+	.cdb_bytes = 12,
+	ALLOCATION(6, 4),
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_ALWAYS_READY,
+	.usage = {0, 0, 0x80, 0, 0, 0, FF4, 0, 0},
+	.execute = spc_supported_functions,
     },
     {
 	.name = "READ(12)",
@@ -486,6 +615,16 @@ static struct scsi_operation table[] = {
 	.work_bytes = sbc_verify_work_bytes,
 	.execute = sbc_verify,
     },
+    {
+	.name = "READ DEFECT DATA(12)",
+	.code = 0xb7,
+	.cdb_bytes = 12,
+	ALLOCATION(6, 4),
+	.access = SCSI_CLASS_READ,
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, 0x1f, FF4, FF4, 0, 0},
+	.execute = sbc_read_defect_data_12,
+    },
 };
 
 enum {
@@ -522,6 +661,10 @@ static void compute_gate(struct scsi_operation *row)
 {
 	if (row->flags & SCSI_OP_MEDIUM)
 		row->gate |= SCSI_ACCESS_NOT_READY;
+	if (!(row->flags & (SCSI_OP_BEFORE_ATTENTION | SCSI_OP_ALWAYS_READY)))
+		row->gate |= SCSI_ACCESS_SANITIZING;
+	if (row->flags & SCSI_OP_SANITIZES)
+		row->gate &= ~(uint32_t)SCSI_ACCESS_SANITIZE_FAILED;
 	if (row->flags & SCSI_OP_WRITES)
 		row->gate |= SCSI_ACCESS_READ_ONLY | SCSI_ACCESS_WRITE_PROTECTED;
 	if (row->access >= SCSI_CLASS_READ)

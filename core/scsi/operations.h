@@ -49,6 +49,8 @@ enum scsi_operation_flags {
 	SCSI_OP_LENGTH_0_IS_256 = 1u << 6,
 	SCSI_OP_WHOLE = 1u << 7,       /* touches blocks that its CDB does not name */
 	SCSI_OP_LOCKS_RANGE = 1u << 8, /* serialised with everything that touches its range */
+	SCSI_OP_ALWAYS_READY = 1u << 10,   /* also while the medium is being sanitized */
+	SCSI_OP_SANITIZES = 1u << 11, /* also when sanitizing has failed */
 	SCSI_OP_CONFIGURES = 1u << 9,  /* serialised with everything that changes the state of the unit */
 };
 
