@@ -39,11 +39,24 @@ bool scsi_access_condition(struct scsi_logical_unit *unit, uint32_t interest, st
 	return false;
 }
 
+static bool refuse_by_state(struct scsi_command *command, uint32_t refusals)
+{
+	uint16_t asc = SCSI_ASC_NOT_READY_TARGET_PORT_TRANSITION;
+
+	if (refusals & SCSI_REFUSE_STANDBY)
+		asc = SCSI_ASC_NOT_READY_TARGET_PORT_STANDBY;
+	else if (refusals & SCSI_REFUSE_UNAVAILABLE)
+		asc = SCSI_ASC_NOT_READY_TARGET_PORT_UNAVAILABLE;
+	return scsi_sense_fail(command, SCSI_KEY_NOT_READY, asc);
+}
+
 bool scsi_access_allows(struct scsi_command *command)
 {
 	uint32_t refusals = command->nexus_lun->refusals & command->operation->refusals;
 	struct scsi_sense sense;
 
+	if (refusals & SCSI_REFUSE_BY_STATE)
+		return refuse_by_state(command, refusals);
 	if (refusals & SCSI_REFUSE_RESERVED) {
 		command->status = SCSI_RESERVATION_CONFLICT;
 		return false;

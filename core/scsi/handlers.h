@@ -34,6 +34,11 @@ bool spc_log_sense_decode(struct scsi_command *command);
 void spc_log_sense(struct scsi_command *command);
 void spc_supported_functions(struct scsi_command *command);
 
+/* spc_port_groups.c */
+void spc_report_port_groups(struct scsi_command *command);
+bool spc_set_port_groups_decode(struct scsi_command *command);
+void spc_set_port_groups(struct scsi_command *command);
+
 /* sbc_prevent_allow.c, sbc_lba_status.c, sbc_sanitize.c */
 struct scsi_nexus_lun;
 bool sbc_prevent_allow_offered(const struct scsi_logical_unit *unit);

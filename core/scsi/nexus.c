@@ -76,6 +76,8 @@ static void join_lane(struct scsi_nexus_lun *nexus_lun)
 	nexus_lun->lane->in_use = true;
 	rt_list_append(&unit->attached, &nexus_lun->in_unit);
 	scsi_reservations_refresh(nexus_lun);
+	scsi_port_groups_learn(&unit->port_groups, nexus_lun->nexus);
+	scsi_port_groups_refresh(unit, nexus_lun);
 	pthread_mutex_unlock(&unit->mutex);
 	rt_list_append(&nexus_lun->lane->nexus_luns, &nexus_lun->in_lane);
 	scsi_unit_attention_raise(nexus_lun, SCSI_UA_POWER_ON);

@@ -12,6 +12,7 @@
 
 #include "scsi/lane.h"
 #include "scsi/logical_unit.h"
+#include "scsi/port_groups.h"
 #include "scsi/unit_attention.h"
 #include "store/store.h"
 
@@ -73,6 +74,7 @@ struct scsi_logical_unit {
 
 	pthread_mutex_t mutex; /* never taken by plain reads and writes */
 	struct scsi_access_locks range_locks, configuration_locks;
+	struct scsi_port_groups port_groups;
 	struct rt_list attached;		/* scsi_nexus_lun.in_unit */
 	struct scsi_reservations *reservations; /* never NULL */
 	const struct scsi_nexus *legacy_holder; /* of RESERVE(6) and (10); compared only */

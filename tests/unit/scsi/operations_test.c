@@ -30,7 +30,7 @@ static bool bit_is_ignored(const struct scsi_operation *row, unsigned byte, unsi
 		return false;
 	if (row->flags & SCSI_OP_SERVICE_ACTION && bit < 5)
 		return true;
-	return (row->also_byte_1 & 1u << bit) != 0 || (bit >= 5 && !(row->flags & SCSI_OP_PROTECTION));
+	return (row->also_byte_1 & 1u << bit) != 0 || (bit >= 5 && !(row->flags & SCSI_OP_STRICT_BYTE_1));
 }
 
 static void refuse_bit(const struct scsi_operation *row, unsigned byte, unsigned bit)
@@ -226,7 +226,7 @@ Suite *operations_suite(void)
 	Suite *suite = suite_create("operations");
 	TCase *tests = tcase_create("operations");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, every_bit_outside_the_usage_mask_is_refused);
 	tcase_add_test(tests, bytes_behind_the_cdb_do_not_matter);
 	tcase_add_test(tests, every_range_is_checked_without_overflow);
