@@ -13,7 +13,7 @@ struct target_arena_block {
 	max_align_t memory[];
 };
 
-static void out_of_memory(void)
+static void __attribute__((noreturn)) out_of_memory(void)
 {
 	rt_log(RT_LOG_ERROR, "out of memory for the configuration");
 	abort();
@@ -21,9 +21,11 @@ static void out_of_memory(void)
 
 void *target_arena_zalloc(struct target_arena *arena, size_t size)
 {
-	struct target_arena_block *block;
+	struct target_arena_block *block = NULL;
 
-	if (size > SIZE_MAX - sizeof(*block) || !(block = calloc(1, sizeof(*block) + size)))
+	if (size <= SIZE_MAX - sizeof(*block))
+		block = calloc(1, sizeof(*block) + size);
+	if (!block)
 		out_of_memory();
 	block->next = arena->blocks;
 	arena->blocks = block;
