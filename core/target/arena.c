@@ -10,6 +10,7 @@
 
 struct target_arena_block {
 	struct target_arena_block *next;
+	size_t size;
 	max_align_t memory[];
 };
 
@@ -26,6 +27,7 @@ void *target_arena_zalloc(struct target_arena *arena, size_t size)
 	if (size > SIZE_MAX - sizeof(*block) || !(block = calloc(1, sizeof(*block) + size)))
 		out_of_memory();
 	block->next = arena->blocks;
+	block->size = size;
 	arena->blocks = block;
 	return block->memory;
 }
@@ -70,6 +72,7 @@ void target_arena_free(struct target_arena *arena)
 		struct target_arena_block *block = arena->blocks;
 
 		arena->blocks = block->next;
+		explicit_bzero(block->memory, block->size); /* secrets are among it */
 		free(block);
 	}
 }
