@@ -10,6 +10,7 @@
 
 struct target_arena_block {
 	struct target_arena_block *next;
+	size_t size;
 	max_align_t memory[];
 };
 
@@ -28,6 +29,7 @@ void *target_arena_zalloc(struct target_arena *arena, size_t size)
 	if (!block)
 		out_of_memory();
 	block->next = arena->blocks;
+	block->size = size;
 	arena->blocks = block;
 	return block->memory;
 }
@@ -72,6 +74,7 @@ void target_arena_free(struct target_arena *arena)
 		struct target_arena_block *block = arena->blocks;
 
 		arena->blocks = block->next;
+		explicit_bzero(block->memory, block->size); /* secrets are among it */
 		free(block);
 	}
 }
