@@ -272,9 +272,13 @@ void scsi_command_abort(struct scsi_command *command, bool silently)
 			return; /* ends when the lock is granted */
 		break;
 	case SCSI_STAGE_EXECUTING:
-		if (command->in_store)
-			store_cancel(&command->io);
-		return; /* ends with its step */
+		if (command->abandoned == NULL) {
+			if (command->in_store)
+				store_cancel(&command->io);
+			return; /* ends with its step */
+		}
+		command->abandoned(command);
+		break;
 	default:
 		break;
 	}

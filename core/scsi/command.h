@@ -87,6 +87,8 @@ struct scsi_command {
 	uint64_t lba, blocks; /* decoded from the CDB by its table row */
 	uint64_t progress;    /* blocks or bytes done, of a command in several steps */
 	void *private_state;  /* of a command in several steps; freed before done */
+	void *detached_state;       /* of work that goes on without the command; not freed with it */
+	void (*abandoned)(struct scsi_command *self); /* lets it go when it is aborted; NULL: it ends with its step */
 	struct scsi_access_lock *lock;
 	void (*resume)(struct scsi_command *self);
 	uint8_t stage; /* enum scsi_stage */

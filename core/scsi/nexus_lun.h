@@ -54,6 +54,7 @@ struct scsi_nexus {
 	unsigned commands;		    /* in any of its task sets */
 	char *initiator_port, *initiator_name, *target_name;
 	uint16_t target_port_group_tag, relative_target_port_id;
+	bool newer_functions;
 	bool closing;
 	void (*closed)(void *context, bool all_ended);
 	void *closed_context;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "scsi/device_server.h"
+#include "scsi/handlers.h"
 #include "scsi/mode_pages.h"
 #include "scsi/reservations.h"
 #include "scsi/task_management_private.h"
@@ -113,6 +114,7 @@ static void reset_lane(struct scsi_visit *visit, struct scsi_lane *lane)
 		struct scsi_nexus_lun *nexus_lun = RT_CONTAINER_OF(node, struct scsi_nexus_lun, in_lane);
 
 		scsi_task_set_abort(nexus_lun, nexus_lun->nexus == target->nexus);
+		scsi_prevent_removal(nexus_lun, false);
 	}
 	scsi_reservations_refresh_lane(lane);
 	scsi_unit_attention_raise_lane(lane, SCSI_UA_RESET, NULL);

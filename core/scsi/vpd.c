@@ -14,6 +14,8 @@ struct vpd_page {
 	bool without_unit; /* also of the well-known unit */
 	/* Writes behind the 4-byte header; returns the length without it. */
 	size_t (*fill)(struct scsi_command *command, uint8_t *body);
+	/* Or replies from offset 4 on by itself. */
+	size_t (*stream)(struct scsi_command *command);
 };
 
 static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body);
@@ -70,6 +72,11 @@ static size_t fill_unit_designators(const struct scsi_logical_unit *unit, uint8_
 	return length;
 }
 
+static void put_port_name(char out[static 256], const char *target_name, uint16_t tag)
+{
+	snprintf(out, 256, "%.230s,t,0x%04x", target_name, tag);
+}
+
 /* iSCSI names, RFC 7143 4.4.1: the target port's carries the portal group tag. */
 static size_t fill_port_designators(const struct scsi_nexus *nexus, uint8_t *body)
 {
@@ -81,7 +88,7 @@ static size_t fill_port_designators(const struct scsi_nexus *nexus, uint8_t *bod
 	length += scsi_put_designator(body, PROTOCOL_ISCSI | CODE_BINARY, OF_PORT | TYPE_RELATIVE_PORT, 4);
 	rt_put_be16(body + length + 6, nexus->target_port_group_tag);
 	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_BINARY, OF_PORT | TYPE_PORT_GROUP, 4);
-	snprintf(port, sizeof(port), "%.230s,t,0x%04x", nexus->target_name, nexus->target_port_group_tag);
+	put_port_name(port, nexus->target_name, nexus->target_port_group_tag);
 	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_UTF8, OF_PORT | TYPE_NAME,
 				      scsi_put_name(body + length + 4, 252, port));
 	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_UTF8, OF_DEVICE | TYPE_NAME,
@@ -96,6 +103,50 @@ static size_t fill_identification(struct scsi_command *command, uint8_t *body)
 	if (command->unit != NULL)
 		length = fill_unit_designators(command->unit, body);
 	return length + fill_port_designators(command->nexus, body + length);
+}
+
+static size_t fill_extended_inquiry(struct scsi_command *command, uint8_t *body)
+{
+	enum { HEADSUP_ORDSUP_SIMPSUP = 0x07, V_SUP = 0x01 };
+
+	(void)command;
+	body[1] = HEADSUP_ORDSUP_SIMPSUP;
+	body[2] = V_SUP;
+	return 60;
+}
+
+/* One policy for all pages: shared by all I_T nexuses. */
+static size_t fill_mode_page_policy(struct scsi_command *command, uint8_t *body)
+{
+	(void)command;
+	body[0] = 0x3f;
+	body[1] = 0xff;
+	return 4;
+}
+
+/* SPC-5 7.7.14: all target ports, which are more than fit a buffer here. */
+static size_t stream_ports(struct scsi_command *command)
+{
+	struct scsi_logical_unit *unit = command->unit;
+	size_t at = 4;
+
+	pthread_mutex_lock(&unit->mutex);
+	for (size_t i = 0; i < unit->port_groups.port_count; i++) {
+		const struct scsi_known_port *port = &unit->port_groups.ports[i];
+		uint8_t entry[12 + 4 + 256] = {0};
+		char name[256];
+		size_t length;
+
+		put_port_name(name, port->target_name, port->tag);
+		length = scsi_put_designator(entry + 12, PROTOCOL_ISCSI | CODE_UTF8, OF_PORT | TYPE_NAME,
+					     scsi_put_name(entry + 16, 252, name));
+		rt_put_be16(entry + 2, port->relative_id);
+		rt_put_be16(entry + 10, (uint16_t)length);
+		scsi_command_reply_at(command, at, entry, 12 + length);
+		at += 12 + length;
+	}
+	pthread_mutex_unlock(&unit->mutex);
+	return at - 4;
 }
 
 uint32_t scsi_maximum_transfer_blocks(const struct scsi_logical_unit *unit)
@@ -146,10 +197,12 @@ static size_t fill_block_limits(struct scsi_command *command, uint8_t *body)
 
 static size_t fill_characteristics(struct scsi_command *command, uint8_t *body)
 {
-	enum { ROTATION_NOT_REPORTED = 0, NON_ROTATING = 1 };
+	enum { ROTATION_NOT_REPORTED = 0, NON_ROTATING = 1, READS_AFTER_BLOCK_ERASE = 0x40 /* WABEREQ = 01b */ };
 	bool rotational = (command->unit->capabilities->flags & TGTKIT_ROTATIONAL) != 0;
 
 	rt_put_be16(body, rotational ? ROTATION_NOT_REPORTED : NON_ROTATING);
+	if (command->unit->provisions)
+		body[3] = READS_AFTER_BLOCK_ERASE;
 	return 60;
 }
 
@@ -166,8 +219,15 @@ static size_t fill_provisioning(struct scsi_command *command, uint8_t *body)
 }
 
 static const struct vpd_page pages[] = {
-    {0x00, true, fill_supported_pages}, {0x80, false, fill_serial},	     {0x83, true, fill_identification},
-    {0xb0, false, fill_block_limits},	{0xb1, false, fill_characteristics}, {0xb2, false, fill_provisioning},
+	{0x00, true, fill_supported_pages, NULL},
+	{0x80, false, fill_serial, NULL},
+	{0x83, true, fill_identification, NULL},
+	{0x86, false, fill_extended_inquiry, NULL},
+	{0x87, false, fill_mode_page_policy, NULL},
+	{0x88, false, NULL, stream_ports},
+	{0xb0, false, fill_block_limits, NULL},
+	{0xb1, false, fill_characteristics, NULL},
+	{0xb2, false, fill_provisioning, NULL},
 };
 
 static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body)
@@ -197,10 +257,11 @@ void scsi_vpd_reply(struct scsi_command *command)
 {
 	const struct vpd_page *kind = find_page(command);
 	uint8_t page[PAGE_ROOM] = {0};
-	size_t length = kind->fill(command, page + 4);
+	bool streams = kind->stream != NULL;
+	size_t length = streams ? kind->stream(command) : kind->fill(command, page + 4);
 
 	page[0] = scsi_peripheral_device(command);
 	page[1] = kind->code;
 	rt_put_be16(page + 2, (uint16_t)length);
-	scsi_command_reply(command, page, length + 4);
+	scsi_command_reply(command, page, streams ? 4 : length + 4);
 }
