@@ -289,8 +289,8 @@ void scsi_command_release(struct scsi_command *command)
 		rt_memory_give(rt_worker_current()->memory, &command->data_in);
 }
 
-void scsi_command_fail_transport(struct scsi_command *command, uint8_t asc, uint8_t ascq)
+void scsi_command_fail_transport(struct scsi_command *command, uint8_t sense_key, uint8_t asc, uint8_t ascq)
 {
-	scsi_sense_fail(command, SCSI_KEY_ABORTED_COMMAND, (uint16_t)(asc << 8 | ascq));
+	scsi_sense_fail(command, sense_key, (uint16_t)(asc << 8 | ascq));
 	leave(command);
 }

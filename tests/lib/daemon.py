@@ -61,6 +61,7 @@ class Daemon:
         self._log_ended = False
         self._log_changed = threading.Condition()
         self.process = None
+        self.expected_status = 0
 
     # ---- Start ----
 
@@ -117,6 +118,10 @@ class Daemon:
     def open_descriptors(self):
         return len(list(pathlib.Path("/proc", str(self.pid), "fd").iterdir()))
 
+    def resident_bytes(self):
+        status = pathlib.Path("/proc", str(self.pid), "status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
+
     def wait_for_descriptors(self, at_most, timeout=10):
         """Connections of the past have to be freed, if not at once."""
         deadline = time.monotonic() + timeout
@@ -136,7 +141,7 @@ class Daemon:
         return status
 
     def stop(self, timeout=STOP_TIMEOUT_S):
-        """SIGTERM; the daemon has to exit 0, in time, with nothing reported by a sanitizer."""
+        """SIGTERM; the daemon has to exit with the expected status, in time, and no sanitizer has to say anything."""
         self.assert_alive()
         self.signal()
         try:
@@ -144,7 +149,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the daemon has not ended {timeout} s after SIGTERM:\n{self.log()}") from None
-        assert status == 0, f"the daemon has ended with {status}:\n{self.log()}"
+        assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.log()}"
         self.assert_clean()
 
     def assert_clean(self):
@@ -165,7 +170,8 @@ class Daemon:
             self.kill()
             print(self.log())
         else:
-            assert self.process.returncode == 0, f"the daemon has ended with {self.process.returncode}:\n{self.log()}"
+            status = self.process.returncode
+            assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.log()}"
 
 
 def serve_paths(folder, *paths, target=TARGET, settings=(), host="127.0.0.1", **options):

@@ -208,7 +208,7 @@ START_TEST(failed_transport_leaves_the_task_set)
 
 	ck_assert(!issued->done);
 	ck_assert_uint_eq(scsi_nexus_commands_under_way(harness.nexus), 1);
-	scsi_command_fail_transport(&issued->command, 0x47, 0x05);
+	scsi_command_fail_transport(&issued->command, SCSI_KEY_ABORTED_COMMAND, 0x47, 0x05);
 	ck_assert_uint_eq(scsi_nexus_commands_under_way(harness.nexus), 0);
 	harness_check_sense(issued, SCSI_KEY_ABORTED_COMMAND, 0x4705);
 	issued->done = true;
