@@ -106,6 +106,9 @@ static void leave_ready(struct remote_connection *connection)
 	if (connection->state != CONNECTION_READY)
 		return;
 	connection->unit->ready--;
+	/* One that was good for something: again soon, but no faster than a server that dies of a request can take. */
+	if (connection->last_reply_ns > connection->ready_since_ns)
+		connection->attempts = 1;
 	if (remote_now_ns() - connection->ready_since_ns >= STABLE_AFTER_NS)
 		connection->attempts = 0;
 	connection->state = CONNECTION_DOWN;
@@ -366,7 +369,8 @@ static bool take_answered(struct remote_connection *connection)
 	struct remote_io *io = STAILQ_FIRST(&connection->answered);
 	const bool has_taken = io != NULL;
 
-	if (has_taken)
+	/* If it is gone, libnbd has made up what came. */
+	if (has_taken && !remote_server_is_gone(connection->nbd))
 		connection->last_reply_ns = remote_now_ns();
 	while ((io = STAILQ_FIRST(&connection->answered)) != NULL) {
 		STAILQ_REMOVE_HEAD(&connection->answered, reply);
@@ -386,7 +390,7 @@ bool remote_connection_settle(struct remote_connection *connection)
 	has_settled = take_answered(connection);
 	if (remote_server_is_gone(connection->nbd)) {
 		if (connection->reason[0] == '\0')
-			remote_server_reason(connection->reason);
+			snprintf(connection->reason, sizeof(connection->reason), "it broke while sending");
 		fail(connection);
 		return true;
 	}

@@ -106,6 +106,10 @@ static bool wait_until(int what, struct nbd_handle *nbd, uint64_t until_ns, char
 		struct pollfd descriptor = {.fd = nbd_aio_get_fd(nbd), .events = poll_events(remote_server_wants(nbd))};
 		const uint64_t now = remote_now_ns();
 
+		if (remote_server_is_gone(nbd)) {
+			remote_server_reason(reason);
+			return false;
+		}
 		if (now >= until_ns) {
 			snprintf(reason, REMOTE_REASON_BYTES, "the server does not answer");
 			return false;
