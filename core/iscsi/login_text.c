@@ -105,8 +105,10 @@ static bool take_known(struct iscsi_login *login, enum iscsi_key_id id, const st
 		iscsi_text_add(&login->response, key->name, "Reject");
 		return true;
 	}
-	if (key->function == ISCSI_KEY_SECURITY)
-		return iscsi_login_take_security_key(login, id, pair->value);
+	if (key->function == ISCSI_KEY_SECURITY) {
+		iscsi_login_take_security_key(login, id, pair->value);
+		return true;
+	}
 	if (iscsi_negotiation_take(&login->negotiation, id, pair->value, &login->response) != 0)
 		return iscsi_login_fail(login, ISCSI_LOGIN_INITIATOR_ERROR, "%s=%s is not allowed here", key->name,
 					pair->value);
@@ -205,17 +207,18 @@ bool iscsi_login_take_text(struct iscsi_login *login, const char *text, size_t l
 {
 	int malformed = iscsi_text_check(text, length);
 
+	/* Both are the initiator's error: the same text would not do better another time. */
 	if (malformed)
-		return iscsi_login_fail(
-		    login, malformed == -E2BIG ? ISCSI_LOGIN_OUT_OF_RESOURCES : ISCSI_LOGIN_INITIATOR_ERROR,
-		    malformed == -E2BIG ? "the text has too many keys" : "the text is malformed");
+		return iscsi_login_fail(login, ISCSI_LOGIN_INITIATOR_ERROR,
+					malformed == -E2BIG ? "the text has too many keys" : "the text is malformed");
 	if (!take_identities(login, text, length))
 		return false;
 	if (!login->identified && !identify(login))
 		return false;
 	if (!take_others(login, text, length))
 		return false;
-	if (login->stage == ISCSI_STAGE_OPERATIONAL)
-		iscsi_negotiation_end_text(&login->negotiation, &login->response);
+	if (login->stage == ISCSI_STAGE_SECURITY)
+		return iscsi_login_end_security_text(login);
+	iscsi_negotiation_end_text(&login->negotiation, &login->response);
 	return true;
 }

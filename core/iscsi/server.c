@@ -84,17 +84,28 @@ struct publication {
 	} messages[];
 };
 
-/* The session's target as it is now; a session whose target or port is gone has nothing to stay for. */
+/* What the session may reach of its target as it is now; NULL: target, port or admission is gone. */
+static struct scsi_lun_map *admitted_map(const struct iscsi_connection *connection)
+{
+	const struct iscsi_session *session = connection->session;
+	const struct iscsi_target *target =
+	    iscsi_directory_find_target(connection->worker->directory, session->target_name);
+
+	if (!target || !iscsi_target_find_port(target, session->portal_group_tag))
+		return NULL;
+	return iscsi_target_admit(target, session->initiator_name, &connection->peer_address);
+}
+
 static void refresh_session(struct iscsi_connection *connection)
 {
 	struct iscsi_session *session = connection->session;
-	const struct iscsi_target *target;
+	struct scsi_lun_map *map;
 
 	if (!session || session->discovery)
 		return;
-	target = iscsi_directory_find_target(connection->worker->directory, session->target_name);
-	if (target && iscsi_target_find_port(target, session->portal_group_tag)) {
-		scsi_nexus_set_lun_map(session->nexus, target->lun_map);
+	map = admitted_map(connection);
+	if (map) {
+		scsi_nexus_set_lun_map(session->nexus, map);
 		return;
 	}
 	iscsi_async_message(connection, ISCSI_ASYNC_DROP_CONNECTION, 0);

@@ -42,7 +42,7 @@ static int make_nexus(struct iscsi_session *session, const struct iscsi_login_re
 	    .target_name = session->target_name,
 	    .target_port_group_tag = session->portal_group_tag,
 	    .relative_target_port_id = login->port->relative_target_port_id,
-	    .lun_map = login->target->lun_map,
+	    .lun_map = login->lun_map,
 	};
 
 	snprintf(initiator_port, sizeof initiator_port, "%s,i,0x%02x%02x%02x%02x%02x%02x", session->initiator_name,

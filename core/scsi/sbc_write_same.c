@@ -32,6 +32,8 @@ bool sbc_write_same_decode(struct scsi_command *command)
 		command->direction = SCSI_NO_DATA;
 	else
 		command->transfer_length = command->unit->block_bytes;
+	if (command->expected_data_out_length != command->transfer_length)
+		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
 	return true;
 }
 
@@ -49,8 +51,6 @@ static bool block_is_zero(const struct scsi_command *command)
 {
 	const struct rt_buffer *block = &command->data_out;
 
-	if (has_no_data_out(command))
-		return true;
 	for (uint32_t i = 0; i < block->segment_count; i++) {
 		const char *bytes = block->segments[i].address;
 		size_t length = block->segments[i].length;
@@ -71,7 +71,7 @@ static void is_done(struct scsi_command *command)
 	scsi_command_good(command);
 }
 
-/* SBC-4: with UNMAP the blocks read as the block given, that is, zero: unmapped if unmapped blocks do that. */
+/* With UNMAP the blocks are unmapped where unmapped ones read zero, else zeroed, which may unmap them too. */
 static void write_zeros(struct scsi_command *command)
 {
 	bool unmap = (command->cdb[1] & UNMAP) != 0;
@@ -116,24 +116,18 @@ static void write_next(struct scsi_command *command)
 
 static void write_pattern(struct scsi_command *command)
 {
-	command->private_state = malloc(sizeof(struct scsi_segments));
-	if (command->private_state == NULL) {
-		command->status = SCSI_BUSY;
-		scsi_command_finish(command);
+	if (!scsi_command_allocate_state(command, sizeof(struct scsi_segments)))
 		return;
-	}
 	fill_pattern(command);
 	write_next(command);
 }
 
+/* The block that comes with UNMAP does not matter: initiators of either kind (zeros, or anything) mean to unmap. */
 void sbc_write_same(struct scsi_command *command)
 {
-	if (command->data_out_length < command->transfer_length) {
-		scsi_sense_fail(command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
-		scsi_command_finish(command);
-	} else if (command->blocks == 0) {
+	if (command->blocks == 0) {
 		scsi_command_good(command);
-	} else if (block_is_zero(command)) {
+	} else if ((command->cdb[1] & UNMAP) || has_no_data_out(command) || block_is_zero(command)) {
 		write_zeros(command);
 	} else {
 		write_pattern(command);

@@ -11,7 +11,7 @@
 
 enum { EVPD = 0x01, STANDARD_BYTES = 74 };
 enum { QUALIFIER_NO_UNIT = 0x60, TYPE_DISK = 0x00, TYPE_WELL_KNOWN = 0x1e, TYPE_UNKNOWN = 0x1f };
-enum { VERSION_SPC_4 = 0x06, RESPONSE_FORMAT = 0x02, HISUP = 0x10, CMDQUE = 0x02, RMB = 0x80, THIRD_PARTY_COPY = 0x08 };
+enum { VERSION_SPC_4 = 0x06, RESPONSE_FORMAT = 0x02, HISUP = 0x10, CMDQUE = 0x02, MULTIP = 0x10, RMB = 0x80, THIRD_PARTY_COPY = 0x08 };
 
 bool spc_inquiry_decode(struct scsi_command *command)
 {
@@ -68,6 +68,7 @@ static void fill_standard(const struct scsi_command *command, uint8_t data[stati
 	data[2] = VERSION_SPC_4;
 	data[3] = HISUP | RESPONSE_FORMAT;
 	data[4] = STANDARD_BYTES - 5;
+	data[6] = MULTIP;
 	data[7] = CMDQUE;
 	if (unit != NULL)
 		data[5] = byte_5(unit);

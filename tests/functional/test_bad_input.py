@@ -95,7 +95,7 @@ def test_a_header_segment_length_that_lies_is_survived(served):
     with served.session() as session:
         session.settle()
         ahs = (4000).to_bytes(2, "big") + b"\x01\0" + bytes(4)
-        session.connection.send(session.prepare(pdu.ScsiCommand(cdb=scsi.test_unit_ready(), ahs=ahs)))
+        session.start(scsi.test_unit_ready(), ahs=ahs)
         answered_or_closed(session)
 
 
@@ -157,12 +157,12 @@ def test_data_for_a_command_that_wants_none_is_answered(patterned):
 def test_unsolicited_data_when_none_was_agreed_is_answered(served, patterned):
     with served.session(keys={**LINUX_KEYS, "InitialR2T": "Yes", "ImmediateData": "No"}) as session:
         session.settle()
-        request = session.prepare(pdu.ScsiCommand(cdb=scsi.write10(0, 8), write=1, data=b"\xee" * 4096,
-                                                  expected_data_transfer_length=4096))
+        task, _ = session.prepare_command(scsi.write10(0, 8), b"\xee" * 4096)
+        task.request.data = b"\xee" * 4096
         with contextlib.suppress(ConnectionClosed):
-            session.connection.send(request)
-        if answered_or_closed(session):
-            assert not any(task.good for task in session.tasks.values())
+            session.connection.send(task.request)
+        answered_or_closed(session)
+        assert not task.good
 
 
 def test_more_unsolicited_data_than_the_first_burst_is_answered(served, patterned):
@@ -277,7 +277,7 @@ def test_every_operation_code_is_answered(served, patterned, group):
     assert_usable(patterned)
 
 
-@pytest.mark.parametrize("lun", [b"\xff" * 8, b"\x00\x00" + b"\xff" * 6, b"\xc1\x01" + bytes(6), b"\x80" + bytes(7),
+@pytest.mark.parametrize("lun", [b"\xff" * 8, b"\x00\x00" + b"\xff" * 6, b"\x80" + bytes(7),
                                  b"\x40\x05\x00\x01" + bytes(4)], ids=bytes.hex)
 def test_a_strange_lun_is_no_lun(session, lun):
     session.execute(scsi.read10(0, 1), read_length=512, lun=lun).expect_sense(scsi.ILLEGAL_REQUEST, 0x25, 0)
@@ -308,7 +308,7 @@ def test_a_strange_login_text_is_answered(served, text):
     with served.session(login=False) as session:
         with contextlib.suppress(ConnectionClosed):
             response = session.exchange_login(data=LOGIN_TEXTS[text], transit=False)
-            assert response.status >> 8 in (0, 2)
+            assert response.status >> 8 in (0, 2, 3)
 
 
 @pytest.mark.parametrize("text", LOGIN_TEXTS)

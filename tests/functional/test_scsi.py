@@ -137,6 +137,13 @@ def test_allocation_lengths_truncate(session, allocation):
             task.expect_sense(scsi.ILLEGAL_REQUEST, 0x24, 0)
 
 
+def test_the_well_known_unit_reports_luns_and_nothing_of_a_medium(session):
+    well_known = b"\xc1\x01" + bytes(6)
+    data = session.execute(scsi.report_luns(), read_length=4096, lun=well_known).expect_good().data_in
+    assert scsi.decode_luns(data) == [0, 1, 2]
+    session.execute(scsi.read10(0, 1), read_length=512, lun=well_known).expect_sense(scsi.ILLEGAL_REQUEST, 0x20, 0)
+
+
 def test_read_capacity_10_and_16_agree(session, unit):
     lun, block_bytes = unit
     ten = session.execute(scsi.read_capacity10(), read_length=8, lun=lun).expect_good().data_in

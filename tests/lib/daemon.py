@@ -100,6 +100,10 @@ class Daemon:
         with self._log_changed:
             return "\n".join(self.log_lines)
 
+    def last_words(self):
+        """The end of the log, for messages."""
+        return "\n".join(self.log().splitlines()[-30:])
+
     def wait_for_log(self, pattern, timeout=START_TIMEOUT_S, since=0):
         """The first log line that matches."""
         deadline = time.monotonic() + timeout
@@ -113,7 +117,7 @@ class Daemon:
                     raise AssertionError(f"no line of the log matches {pattern}:\n" + "\n".join(self.log_lines))
 
     def assert_alive(self):
-        assert self.process.poll() is None, f"the daemon has ended with {self.process.returncode}:\n{self.log()}"
+        assert self.process.poll() is None, f"the daemon has ended with {self.process.returncode}:\n{self.last_words()}"
 
     def open_descriptors(self):
         return len(list(pathlib.Path("/proc", str(self.pid), "fd").iterdir()))
@@ -148,12 +152,12 @@ class Daemon:
             status = self.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"the daemon has not ended {timeout} s after SIGTERM:\n{self.log()}") from None
-        assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.log()}"
+            raise AssertionError(f"the daemon has not ended {timeout} s after SIGTERM:\n{self.last_words()}") from None
+        assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.last_words()}"
         self.assert_clean()
 
     def assert_clean(self):
-        assert not SANITIZER_REPORT.search(self.log()), self.log()
+        assert not SANITIZER_REPORT.search(self.log()), self.last_words()
 
     def kill(self):
         if self.process and self.process.poll() is None:
@@ -168,10 +172,10 @@ class Daemon:
             self.stop()
         elif self.process.poll() is None:
             self.kill()
-            print(self.log())
+            print(self.last_words())
         else:
             status = self.process.returncode
-            assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.log()}"
+            assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.last_words()}"
 
 
 def serve_paths(folder, *paths, target=TARGET, settings=(), host="127.0.0.1", **options):
@@ -188,11 +192,12 @@ def local_settings(folder):
     return {"daemon.state_dir": folder / "state"}
 
 
-def configuration(folder, targets, portals=None, **daemon):
+def configuration(folder, targets, portals=None, discovery=None, **daemon):
     """The settings of a configuration file; `portals` is [(host, port), ...]."""
     settings = {"state_dir": str(folder / "state"), **daemon}
     listen = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in portals or []]
-    return {"daemon": settings, "portal_groups": [{"tag": 1, "portals": listen}], "targets": targets}
+    return {"daemon": settings, **({"discovery": discovery} if discovery else {}),
+            "portal_groups": [{"tag": 1, "portals": listen}], "targets": targets}
 
 
 def target(*luns, name=TARGET, **settings):

@@ -153,6 +153,7 @@ TCase *file_lock_tests(void)
 {
 	TCase *tests = tcase_create("file, locks");
 
+	use_scratch(tests);
 	tcase_add_checked_fixture(tests, set_up_scratch, tear_down);
 	tcase_add_test(tests, a_store_is_opened_for_writing_once);
 	tcase_add_test(tests, readers_share_a_store_and_keep_a_writer_out);

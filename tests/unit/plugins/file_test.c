@@ -418,6 +418,7 @@ TCase *file_tests(void)
 {
 	TCase *tests = tcase_create("file");
 
+	use_scratch(tests);
 	tcase_add_checked_fixture(tests, set_up_scratch, tear_down);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_new_store_is_sparse_private_and_of_the_size_asked_for);

@@ -21,12 +21,17 @@ TCase *fake_host_tests(void);
 TCase *manual_tests(void);
 TCase *header_tests(void);
 
-/* The folder of this test, made by set_up_scratch and removed, with what is in it, by tear_down_scratch. */
+/* The folder of this test, made by set_up_scratch and removed, with what is in it, by tear_down_scratch.  A test case
+ * whose fixtures do that calls use_scratch once. */
+void use_scratch(TCase *tests);
 extern char scratch[64];
 void set_up_scratch(void);
 void tear_down_scratch(void);
 /* "SCRATCH/name" in a static buffer, one of several in turn. */
 const char *in_scratch(const char *name);
+
+/* A file of this test on a tmpfs, or NULL if there is none here. */
+const char *in_shared_memory(void);
 
 /* Makes `name` in the scratch folder with `size_bytes`, sparse. */
 void make_file(const char *name, uint64_t size_bytes);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "plugins_test.h"
 
@@ -68,7 +67,6 @@ static const struct row {
 static const struct row *row;
 static struct fh_spec spec;
 static struct fh_unit *unit;
-static char shared_memory[64];
 static unsigned char model[SIZE_BYTES], seen[SIZE_BYTES], data[MOST_BYTES];
 
 /* False if this machine does not let us have it. */
@@ -83,8 +81,7 @@ static bool set_up_row(int index)
 	if (row->traits & LOOP_DEVICE)
 		spec.path = loop_attach(spec.path);
 	if (row->traits & SHARED_MEMORY) {
-		snprintf(shared_memory, sizeof(shared_memory), "/dev/shm/tgtkit-plugins-%d", (int)getpid());
-		spec.path = shared_memory;
+		spec.path = in_shared_memory();
 		spec.flags = TGTKIT_OPEN_CREATE;
 		spec.size_bytes = SIZE_BYTES;
 	}
@@ -106,8 +103,6 @@ static bool begin(int index)
 static void end(void)
 {
 	fh_close(unit);
-	if (row->traits & SHARED_MEMORY)
-		unlink(shared_memory);
 	ck_assert_msg(fh_violations() == 0, "%s: %u rules broken", row->name, fh_violations());
 }
 
@@ -488,6 +483,7 @@ TCase *stores_tests(void)
 {
 	TCase *tests = tcase_create("every store");
 
+	use_scratch(tests);
 	tcase_add_checked_fixture(tests, set_up_scratch, tear_down_scratch);
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, a_random_history_reads_as_a_model_does, 0, ROW_COUNT);

@@ -166,7 +166,7 @@ static void finish(struct rt_deferred *deferred)
 	request->status = io->status != 0 ? io->status : perform(io->store, request);
 	io->store->under_way--;
 	pthread_mutex_unlock(&io->store->mutex);
-	request->private_state = NULL;
+	request->io = NULL;
 	free(io);
 	request->done(request);
 }
@@ -188,7 +188,7 @@ void store_submit(struct store *store, struct store_request *request)
 	io->request = request;
 	io->post.run = arrive;
 	io->deferred.run = finish;
-	request->private_state = io;
+	request->io = (struct store_io *)io;
 	assert(request->operation == TGTKIT_FLUSH || request->length > 0);
 	assert(request->offset + request->length <= store->size_bytes);
 	pthread_mutex_lock(&store->mutex);
@@ -244,7 +244,7 @@ unsigned fake_store_held(struct store *store)
 
 void store_cancel(struct store_request *request)
 {
-	struct fake_io *io = request->private_state;
+	struct fake_io *io = (struct fake_io *)request->io;
 	struct store *store = io->store;
 	bool gives_up;
 

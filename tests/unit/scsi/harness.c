@@ -10,6 +10,12 @@ struct harness harness;
 
 enum { MEMORY_BYTES = 64 << 20 };
 
+void harness_add_fixture(TCase *tests, void (*setup)(void), void (*teardown)(void))
+{
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, HARNESS_DEADLINE_S);
+}
+
 void harness_default_spec(void)
 {
 	harness.spec = (struct scsi_logical_unit_spec){
@@ -133,6 +139,7 @@ struct issued *harness_prepare(struct request request)
 	scsi_lun_encode(request.lun, command->lun);
 	memcpy(command->cdb, request.cdb, sizeof(command->cdb));
 	command->attribute = request.attribute;
+	command->expected_data_out_length = (uint32_t)request.data_out_length;
 	command->done = note_done;
 	command->data_out_cancelled = note_data_out_cancelled;
 	issued->done = !scsi_command_prepare(command);

@@ -43,8 +43,8 @@ struct rig {
 	uint32_t extents_count;
 	/* Seen. */
 	atomic_uint reads, writes, flushes, discards, zeros, extent_queries, commits, cancels, refused;
-	atomic_uint queue_opens, queue_closes, worker_opens, worker_closes, opens, closes, in_call, most_in_call,
-	    polled;
+	atomic_uint queue_opens, queue_closes, worker_opens, worker_closes, opens, closes, reloads, in_call,
+	    most_in_call, polled;
 	atomic_uint inline_calls;
 	uint64_t largest_transfer_bytes;
 	uint32_t most_segments;
@@ -53,7 +53,8 @@ struct rig {
 	struct tgtkit_unit *unit;
 	struct tgtkit_queue *last_queue;
 	unsigned region_count, filled_regions;
-	unsigned settings_seen;
+	int64_t last_number; /* the option, of the last open or reload */
+	int open_status, reload_status;
 
 	/* The store. */
 	pthread_mutex_t lock;

@@ -2,6 +2,7 @@
 #include "unit/store/rig_plugin.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,10 +178,14 @@ static void fill(struct tgtkit_capabilities *capabilities)
 static int rig_verb_open(const struct tgtkit_open_args *args, void **handle, struct tgtkit_capabilities *capabilities,
 			 struct tgtkit_error *error)
 {
-	(void)error;
+	if (rig.open_status != 0) {
+		snprintf(error->message, sizeof(error->message), "%s", "the disk is gone");
+		return rig.open_status;
+	}
 	rig.opens++;
 	rig.unit = args->unit;
-	rig.settings_seen = (unsigned)args->value_count;
+	ck_assert_uint_eq(args->value_count, 1);
+	rig.last_number = args->values[0].as.integer;
 	fill(capabilities);
 	*handle = &rig;
 	if (rig.mode == RIG_THREAD)
@@ -205,6 +210,17 @@ static int rig_verb_resize(void *handle, uint64_t size_bytes, uint32_t flags, st
 	return rig_verb_refresh(handle, capabilities, error);
 }
 
+static int rig_verb_reload(void *handle, const struct tgtkit_value *values, size_t value_count,
+			   struct tgtkit_error *error)
+{
+	(void)handle;
+	(void)error;
+	ck_assert_uint_eq(value_count, 1);
+	rig.reloads++;
+	rig.last_number = values[0].as.integer;
+	return rig.reload_status;
+}
+
 static void rig_verb_close(void *handle)
 {
 	(void)handle;
@@ -216,6 +232,10 @@ static void rig_verb_close(void *handle)
 const struct store_plugin *rig_plugin(void)
 {
 	static const char *const prefixes[] = {"rig", NULL};
+	static const struct tgtkit_option options[] = {
+	    {.key = "number", .type = TGTKIT_OPTION_INTEGER, .default_value = "5", .help = "any"},
+	    {.key = NULL},
+	};
 	static struct tgtkit_plugin descriptor;
 	static const struct store_plugin plugin = {.descriptor = &descriptor};
 
@@ -227,11 +247,13 @@ const struct store_plugin *rig_plugin(void)
 	    .version = "1",
 	    .description = "a store in memory",
 	    .prefixes = prefixes,
+	    .options = options,
 	    .scratch_bytes = 48,
 	    .open = rig_verb_open,
 	    .refresh = rig_verb_refresh,
 	    .resize = rig_verb_resize,
 	    .close = rig_verb_close,
+	    .reload = rig_verb_reload,
 	};
 	if (rig.blocking)
 		descriptor.blocking = rig.nowait ? &rig_blocking_nowait : &rig_blocking;
