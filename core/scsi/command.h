@@ -93,6 +93,7 @@ struct scsi_command {
 	void (*resume)(struct scsi_command *self);
 	uint8_t stage; /* enum scsi_stage */
 	uint8_t step;
+	bool internal; /* a step of a copy: a unit attention is left to the commands of the initiator */
 	bool registered, barrier, cancelled, silently, in_store, hung;
 };
 

@@ -39,6 +39,14 @@ void spc_report_port_groups(struct scsi_command *command);
 bool spc_set_port_groups_decode(struct scsi_command *command);
 void spc_set_port_groups(struct scsi_command *command);
 
+/* spc_extended_copy.c, spc_copy_results.c */
+bool spc_extended_copy_offered(const struct scsi_logical_unit *unit);
+bool spc_extended_copy_decode(struct scsi_command *command);
+void spc_extended_copy(struct scsi_command *command);
+bool spc_copy_status_decode(struct scsi_command *command);
+void spc_copy_status(struct scsi_command *command);
+void spc_copy_operating_parameters(struct scsi_command *command);
+
 /* sbc_prevent_allow.c, sbc_lba_status.c, sbc_sanitize.c */
 struct scsi_nexus_lun;
 bool sbc_prevent_allow_offered(const struct scsi_logical_unit *unit);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "scsi/device_server.h"
+#include "scsi/extended_copy.h"
 #include "scsi/handlers.h"
 #include "scsi/reservations.h"
 #include "scsi/task_management_private.h"
@@ -17,6 +18,7 @@ static void init_nexus_lun(struct scsi_nexus_lun *nexus_lun, struct scsi_nexus *
 	nexus_lun->nexus = nexus;
 	rt_list_init(&nexus_lun->tasks);
 	rt_list_init(&nexus_lun->functions);
+	rt_list_init(&nexus_lun->copy_results);
 	rt_list_init(&nexus_lun->in_lane);
 	rt_list_init(&nexus_lun->in_unit);
 	rt_list_init(&nexus_lun->in_nexus);
@@ -55,6 +57,7 @@ int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **ou
 	nexus->newer_functions = spec->newer_functions;
 	nexus->close_check.run = check_closed;
 	rt_list_init(&nexus->detached);
+	rt_list_init(&nexus->functions);
 	init_nexus_lun(&nexus->without_unit, nexus);
 	*out = nexus;
 	return 0;
@@ -143,6 +146,7 @@ void scsi_nexus_lun_for_each(struct scsi_nexus *nexus, void (*visit)(struct scsi
 
 static void free_nexus_lun(struct scsi_nexus_lun *nexus_lun)
 {
+	scsi_copy_results_free(nexus_lun);
 	rt_list_remove(&nexus_lun->in_nexus);
 	scsi_lun_map_drop(nexus_lun->map);
 	free(nexus_lun);

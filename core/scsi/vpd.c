@@ -6,6 +6,7 @@
 
 #include "rt/bytes.h"
 #include "scsi/device_server.h"
+#include "scsi/extended_copy.h"
 
 enum { PAGE_ROOM = 1024 };
 
@@ -19,6 +20,7 @@ struct vpd_page {
 };
 
 static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body);
+static bool has_page(const struct scsi_command *command, const struct vpd_page *page);
 
 static size_t fill_serial(struct scsi_command *command, uint8_t *body)
 {
@@ -60,7 +62,7 @@ static uint64_t locally_assigned_name(const struct scsi_logical_unit *unit)
 	return UINT64_C(3) << 60 | (hash >> 4);
 }
 
-static size_t fill_unit_designators(const struct scsi_logical_unit *unit, uint8_t *body)
+size_t scsi_unit_designators(const struct scsi_logical_unit *unit, uint8_t body[static SCSI_UNIT_DESIGNATORS_BYTES])
 {
 	size_t length = 0, serial = strlen(unit->serial);
 
@@ -101,7 +103,7 @@ static size_t fill_identification(struct scsi_command *command, uint8_t *body)
 	size_t length = 0;
 
 	if (command->unit != NULL)
-		length = fill_unit_designators(command->unit, body);
+		length = scsi_unit_designators(command->unit, body);
 	return length + fill_port_designators(command->nexus, body + length);
 }
 
@@ -122,6 +124,41 @@ static size_t fill_mode_page_policy(struct scsi_command *command, uint8_t *body)
 	body[0] = 0x3f;
 	body[1] = 0xff;
 	return 4;
+}
+
+/* A third-party copy descriptor, SPC-4 7.8.17: padded to a multiple of four.  Returns its length. */
+static size_t put_copy_descriptor(uint8_t *at, uint16_t type, size_t length)
+{
+	length = (length + 3) & ~(size_t)3;
+	rt_put_be16(at, type);
+	rt_put_be16(at + 2, (uint16_t)length);
+	return 4 + length;
+}
+
+static size_t fill_third_party_copy(struct scsi_command *command, uint8_t *body)
+{
+	enum { COMMANDS = 0x0001, PARAMETERS = 0x0004, DESCRIPTORS = 0x0008, IDS = 0x000c, GENERAL = 0x8001 };
+	/* Code, number of service actions, service actions: EXTENDED COPY(LID1), RECEIVE COPY RESULTS. */
+	static const uint8_t commands[] = {7, 0x83, 1, 0x00, 0x84, 2, 0x00, 0x03};
+	static const uint8_t descriptors[] = {2, SCSI_COPY_BLOCK_TO_BLOCK, SCSI_COPY_IDENTIFICATION};
+	uint8_t *at = body;
+
+	(void)command;
+	memcpy(at + 4, commands, sizeof(commands));
+	at += put_copy_descriptor(at, COMMANDS, sizeof(commands));
+	rt_put_be16(at + 8, SCSI_COPY_MOST_TARGETS);
+	rt_put_be16(at + 10, SCSI_COPY_MOST_SEGMENTS);
+	rt_put_be32(at + 12, SCSI_COPY_MOST_LIST_BYTES);
+	at += put_copy_descriptor(at, PARAMETERS, 28);
+	memcpy(at + 4, descriptors, sizeof(descriptors));
+	at += put_copy_descriptor(at, DESCRIPTORS, sizeof(descriptors));
+	at += put_copy_descriptor(at, IDS, 2);
+	rt_put_be32(at + 4, 255);
+	rt_put_be32(at + 8, 255);
+	rt_put_be32(at + 12, SCSI_COPY_MOST_SEGMENT_BYTES);
+	at[16] = SCSI_COPY_GRANULARITY;
+	at += put_copy_descriptor(at, GENERAL, 32);
+	return (size_t)(at - body);
 }
 
 /* SPC-5 7.7.14: all target ports, which are more than fit a buffer here. */
@@ -225,6 +262,7 @@ static const struct vpd_page pages[] = {
 	{0x86, false, fill_extended_inquiry, NULL},
 	{0x87, false, fill_mode_page_policy, NULL},
 	{0x88, false, NULL, stream_ports},
+	{0x8f, false, fill_third_party_copy, NULL},
 	{0xb0, false, fill_block_limits, NULL},
 	{0xb1, false, fill_characteristics, NULL},
 	{0xb2, false, fill_provisioning, NULL},
@@ -235,15 +273,22 @@ static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body)
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (command->unit != NULL || pages[i].without_unit)
+		if (has_page(command, &pages[i]))
 			body[count++] = pages[i].code;
 	return count;
+}
+
+static bool has_page(const struct scsi_command *command, const struct vpd_page *page)
+{
+	if (command->unit == NULL)
+		return page->without_unit;
+	return page->fill != fill_third_party_copy || command->unit->extended_copy;
 }
 
 static const struct vpd_page *find_page(const struct scsi_command *command)
 {
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (pages[i].code == command->cdb[2] && (command->unit != NULL || pages[i].without_unit))
+		if (pages[i].code == command->cdb[2] && has_page(command, &pages[i]))
 			return &pages[i];
 	return NULL;
 }
