@@ -49,9 +49,49 @@ static const struct lun_spec *find_lun(const struct target_spec *target, uint16_
 	return NULL;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+static bool same_user(const struct user_spec *a, const struct user_spec *b)
+{
+	return same_text(a->user, b->user) && same_text(a->initiator, b->initiator) &&
+	       a->secret_bytes == b->secret_bytes &&
+	       (!a->secret_bytes || !memcmp(a->secret, b->secret, a->secret_bytes));
+}
+
+static bool same_authentication(const struct authentication_spec *a, const struct authentication_spec *b)
+{
+	bool same = a->required == b->required && a->user_count == b->user_count &&
+		    a->algorithm_count == b->algorithm_count && same_user(&a->mutual, &b->mutual) &&
+		    !memcmp(a->algorithms, b->algorithms, a->algorithm_count * sizeof(*a->algorithms));
+
+	for (size_t i = 0; same && i < a->user_count; i++)
+		same = same_user(&a->users[i], &b->users[i]);
+	return same;
+}
+
+static bool same_rules(const struct target_spec *a, const struct target_spec *b)
+{
+	bool same = a->restricted == b->restricted && a->initiator_count == b->initiator_count;
+
+	for (size_t i = 0; same && i < a->initiator_count; i++) {
+		const struct initiator_spec *first = &a->initiators[i], *other = &b->initiators[i];
+
+		same =
+		    same_text(first->name, other->name) && first->read_only == other->read_only &&
+		    first->only_luns == other->only_luns && first->lun_count == other->lun_count &&
+		    !memcmp(&first->address, &other->address, sizeof(first->address)) &&
+		    (!first->lun_count || !memcmp(first->luns, other->luns, first->lun_count * sizeof(*first->luns)));
+	}
+	return same;
+}
+
 static bool same_target(const struct target_spec *a, const struct target_spec *b)
 {
 	return !strcmp(a->alias, b->alias) && !memcmp(&a->parameters, &b->parameters, sizeof(a->parameters)) &&
+	       same_authentication(&a->authentication, &b->authentication) && same_rules(a, b) &&
 	       a->group_tag_count == b->group_tag_count &&
 	       !memcmp(a->group_tags, b->group_tags, a->group_tag_count * sizeof(*a->group_tags));
 }
@@ -130,6 +170,8 @@ static void reloaded(struct mgmt_operation *operation)
 	json_t *results = json_array();
 	enum rt_log_level level;
 
+	if (!same_authentication(&old->discovery.authentication, &new->discovery.authentication))
+		add_result(results, "changed", "discovery");
 	compare_groups(results, old, new);
 	compare_targets(results, old, new);
 	/* A level that was set at run time stays as long as the file says what it said. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "scsi/device_server.h"
+#include "scsi/sanitize.h"
 
 struct access_refusal {
 	uint32_t bits;
@@ -23,15 +24,30 @@ static const struct access_refusal access_refusals[] = {
     {SCSI_ACCESS_WRITE_PROTECTED, SCSI_KEY_DATA_PROTECT, SCSI_ASC_SOFTWARE_WRITE_PROTECTED},
 };
 
-bool scsi_access_condition(uint32_t bits, struct scsi_sense *sense)
+bool scsi_access_condition(struct scsi_logical_unit *unit, uint32_t interest, struct scsi_sense *sense)
 {
+	uint32_t bits = scsi_unit_access(unit) & interest;
+
 	for (size_t i = 0; i < sizeof(access_refusals) / sizeof(access_refusals[0]); i++) {
 		if (!(bits & access_refusals[i].bits))
 			continue;
 		*sense = (struct scsi_sense){.key = access_refusals[i].key, .asc = access_refusals[i].asc};
+		sense->has_progress = access_refusals[i].bits == SCSI_ACCESS_SANITIZING;
+		sense->progress = scsi_sanitize_progress(unit);
 		return true;
 	}
 	return false;
+}
+
+static bool refuse_by_state(struct scsi_command *command, uint32_t refusals)
+{
+	uint16_t asc = SCSI_ASC_NOT_READY_TARGET_PORT_TRANSITION;
+
+	if (refusals & SCSI_REFUSE_STANDBY)
+		asc = SCSI_ASC_NOT_READY_TARGET_PORT_STANDBY;
+	else if (refusals & SCSI_REFUSE_UNAVAILABLE)
+		asc = SCSI_ASC_NOT_READY_TARGET_PORT_UNAVAILABLE;
+	return scsi_sense_fail(command, SCSI_KEY_NOT_READY, asc);
 }
 
 bool scsi_access_allows(struct scsi_command *command)
@@ -39,13 +55,15 @@ bool scsi_access_allows(struct scsi_command *command)
 	uint32_t refusals = command->nexus_lun->refusals & command->operation->refusals;
 	struct scsi_sense sense;
 
+	if (refusals & SCSI_REFUSE_BY_STATE)
+		return refuse_by_state(command, refusals);
 	if (refusals & SCSI_REFUSE_RESERVED) {
 		command->status = SCSI_RESERVATION_CONFLICT;
 		return false;
 	}
 	if (command->unit == NULL)
 		return true;
-	if (scsi_access_condition(scsi_unit_access(command->unit) & command->operation->gate, &sense))
+	if (scsi_access_condition(command->unit, command->operation->gate, &sense))
 		return scsi_sense_set(command, &sense);
 	if (refusals & SCSI_REFUSE_READ_ONLY)
 		return scsi_sense_fail(command, SCSI_KEY_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED);

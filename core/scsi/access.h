@@ -37,8 +37,8 @@ struct scsi_access_lock {
 /* Whether the command may run as far as reservations, read-only state and readiness go.  false: status and sense are
  * set. */
 bool scsi_access_allows(struct scsi_command *command);
-/* The sense data for these bits of the access word.  false: they stand for nothing. */
-bool scsi_access_condition(uint32_t bits, struct scsi_sense *sense);
+/* The sense data for what the access word says, as far as these bits go.  false: nothing. */
+bool scsi_access_condition(struct scsi_logical_unit *unit, uint32_t interest, struct scsi_sense *sense);
 /* Whether a lock that is held keeps the command waiting: then it has been put into its lane's parked list. */
 bool scsi_access_parks(struct scsi_command *command);
 

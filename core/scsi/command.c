@@ -32,7 +32,8 @@ static bool passes_attention(struct scsi_command *command)
 {
 	struct scsi_sense sense;
 
-	if (command->operation != NULL && (command->operation->flags & SCSI_OP_BEFORE_ATTENTION) != 0)
+	if (command->internal ||
+	    (command->operation != NULL && (command->operation->flags & SCSI_OP_BEFORE_ATTENTION) != 0))
 		return true;
 	if (!scsi_unit_attention_take(command->nexus_lun, &sense))
 		return true;
@@ -203,7 +204,9 @@ static void cancelled_command_ended(struct scsi_nexus_lun *nexus_lun)
 	if (nexus_lun->lane != NULL)
 		nexus_lun->lane->cancelled--;
 	if (--nexus_lun->cancelled == 0)
-		scsi_task_management_recheck(nexus_lun);
+		scsi_task_management_recheck(&nexus_lun->functions);
+	if (--nexus_lun->nexus->cancelled == 0)
+		scsi_task_management_recheck(&nexus_lun->nexus->functions);
 }
 
 /* Out of the task set and the lane: what waited for it goes on. */
@@ -254,6 +257,7 @@ void scsi_command_abort(struct scsi_command *command, bool silently)
 		return;
 	command->cancelled = true;
 	command->nexus_lun->cancelled++;
+	command->nexus_lun->nexus->cancelled++;
 	if (command->nexus_lun->lane != NULL)
 		command->nexus_lun->lane->cancelled++;
 	switch ((enum scsi_stage)command->stage) {
@@ -272,9 +276,13 @@ void scsi_command_abort(struct scsi_command *command, bool silently)
 			return; /* ends when the lock is granted */
 		break;
 	case SCSI_STAGE_EXECUTING:
-		if (command->in_store)
-			store_cancel(&command->io);
-		return; /* ends with its step */
+		if (command->abandoned == NULL) {
+			if (command->in_store)
+				store_cancel(&command->io);
+			return; /* ends with its step */
+		}
+		command->abandoned(command);
+		break;
 	default:
 		break;
 	}

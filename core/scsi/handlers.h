@@ -23,6 +23,43 @@ void spc_mode_sense(struct scsi_command *command);
 bool spc_supported_operations_decode(struct scsi_command *command);
 void spc_supported_operations(struct scsi_command *command);
 
+/* spc_mode_select.c, spc_diagnostic.c, spc_log_sense.c, spc_supported_functions.c */
+bool spc_mode_select_decode(struct scsi_command *command);
+void spc_mode_select(struct scsi_command *command);
+uint32_t spc_send_diagnostic_work_bytes(const struct scsi_command *command);
+void spc_send_diagnostic(struct scsi_command *command);
+void sbc_read_defect_data_10(struct scsi_command *command);
+void sbc_read_defect_data_12(struct scsi_command *command);
+bool spc_log_sense_decode(struct scsi_command *command);
+void spc_log_sense(struct scsi_command *command);
+void spc_supported_functions(struct scsi_command *command);
+
+/* spc_port_groups.c */
+void spc_report_port_groups(struct scsi_command *command);
+bool spc_set_port_groups_decode(struct scsi_command *command);
+void spc_set_port_groups(struct scsi_command *command);
+
+/* spc_extended_copy.c, spc_copy_results.c */
+bool spc_extended_copy_offered(const struct scsi_logical_unit *unit);
+bool spc_extended_copy_decode(struct scsi_command *command);
+void spc_extended_copy(struct scsi_command *command);
+bool spc_copy_status_decode(struct scsi_command *command);
+void spc_copy_status(struct scsi_command *command);
+void spc_copy_operating_parameters(struct scsi_command *command);
+
+/* sbc_prevent_allow.c, sbc_lba_status.c, sbc_sanitize.c */
+struct scsi_nexus_lun;
+bool sbc_prevent_allow_offered(const struct scsi_logical_unit *unit);
+bool sbc_prevent_allow_decode(struct scsi_command *command);
+void sbc_prevent_allow(struct scsi_command *command);
+void scsi_prevent_removal(struct scsi_nexus_lun *nexus_lun, bool prevent);
+bool sbc_get_lba_status_decode(struct scsi_command *command);
+void sbc_get_lba_status(struct scsi_command *command);
+bool sbc_sanitize_erase_offered(const struct scsi_logical_unit *unit);
+bool sbc_sanitize_decode(struct scsi_command *command);
+void sbc_sanitize(struct scsi_command *command);
+void sbc_sanitize_exit_failure_mode(struct scsi_command *command);
+
 /* spc_reserve.c, reservations_in.c, reservations_out.c */
 void spc_reserve(struct scsi_command *command);
 void spc_release(struct scsi_command *command);

@@ -145,6 +145,7 @@ int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct s
 void scsi_logical_unit_free(struct scsi_logical_unit *unit)
 {
 	pthread_mutex_destroy(&unit->mutex);
+	scsi_port_groups_free(&unit->port_groups);
 	free(unit->reservations);
 	free(unit->name);
 	free(unit);

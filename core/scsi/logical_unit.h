@@ -7,6 +7,7 @@
 #define TGTKIT_SCSI_LOGICAL_UNIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "rt/loop.h"
@@ -58,6 +59,34 @@ uint64_t scsi_logical_unit_blocks(const struct scsi_logical_unit *unit);
 void scsi_logical_unit_capacity_changed(struct scsi_logical_unit *unit);
 /* Control thread.  The backend is down (every medium command answers NOT READY 04h/0Ch) or back. */
 void scsi_logical_unit_set_available(struct scsi_logical_unit *unit, bool available);
+
+/* Asymmetric logical unit access, SPC-5 5.18: the portal groups through which a unit is reached are its target port
+ * groups. */
+enum scsi_port_group_state {
+	SCSI_PORT_GROUP_OPTIMIZED = 0x0,
+	SCSI_PORT_GROUP_NON_OPTIMIZED = 0x1,
+	SCSI_PORT_GROUP_STANDBY = 0x2,
+	SCSI_PORT_GROUP_UNAVAILABLE = 0x3,
+	SCSI_PORT_GROUP_TRANSITIONING = 0xf,
+};
+
+struct scsi_target_port {
+	uint16_t relative_id;
+	const char *target_name;
+};
+
+struct scsi_port_group {
+	uint16_t tag;
+	enum scsi_port_group_state state;
+	const struct scsi_target_port *ports; /* of all targets that map the unit and have the portal group */
+	size_t port_count;
+};
+
+/* Control thread: all of the unit's groups; what was set by SET TARGET PORT GROUPS is replaced.  If a state differs,
+ * every nexus is told: ASYMMETRIC ACCESS STATE CHANGED.  Copies everything.  0 or -ENOMEM.  Not called at all: the
+ * groups and ports of the nexuses that use the unit, active/optimized. */
+int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const struct scsi_port_group *groups,
+				      size_t count);
 
 /* Control thread: makes the unit quiet: later commands answer NOT READY; when every command under way has finished, and
  * every write has been flushed if `flush`, `done` is posted to the control loop with `status` (0 or negative errno). */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "scsi/device_server.h"
+#include "scsi/extended_copy.h"
+#include "scsi/handlers.h"
 #include "scsi/reservations.h"
 #include "scsi/task_management_private.h"
 
@@ -16,6 +18,7 @@ static void init_nexus_lun(struct scsi_nexus_lun *nexus_lun, struct scsi_nexus *
 	nexus_lun->nexus = nexus;
 	rt_list_init(&nexus_lun->tasks);
 	rt_list_init(&nexus_lun->functions);
+	rt_list_init(&nexus_lun->copy_results);
 	rt_list_init(&nexus_lun->in_lane);
 	rt_list_init(&nexus_lun->in_unit);
 	rt_list_init(&nexus_lun->in_nexus);
@@ -51,8 +54,10 @@ int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **ou
 	nexus->worker = rt_worker_current();
 	nexus->target_port_group_tag = spec->target_port_group_tag;
 	nexus->relative_target_port_id = spec->relative_target_port_id;
+	nexus->newer_functions = spec->newer_functions;
 	nexus->close_check.run = check_closed;
 	rt_list_init(&nexus->detached);
+	rt_list_init(&nexus->functions);
 	init_nexus_lun(&nexus->without_unit, nexus);
 	*out = nexus;
 	return 0;
@@ -74,6 +79,8 @@ static void join_lane(struct scsi_nexus_lun *nexus_lun)
 	nexus_lun->lane->in_use = true;
 	rt_list_append(&unit->attached, &nexus_lun->in_unit);
 	scsi_reservations_refresh(nexus_lun);
+	scsi_port_groups_learn(&unit->port_groups, nexus_lun->nexus);
+	scsi_port_groups_refresh(unit, nexus_lun);
 	pthread_mutex_unlock(&unit->mutex);
 	rt_list_append(&nexus_lun->lane->nexus_luns, &nexus_lun->in_lane);
 	scsi_unit_attention_raise(nexus_lun, SCSI_UA_POWER_ON);
@@ -139,6 +146,7 @@ void scsi_nexus_lun_for_each(struct scsi_nexus *nexus, void (*visit)(struct scsi
 
 static void free_nexus_lun(struct scsi_nexus_lun *nexus_lun)
 {
+	scsi_copy_results_free(nexus_lun);
 	rt_list_remove(&nexus_lun->in_nexus);
 	scsi_lun_map_drop(nexus_lun->map);
 	free(nexus_lun);
@@ -150,8 +158,8 @@ static void leave_unit(struct scsi_nexus_lun *nexus_lun)
 
 	pthread_mutex_lock(&unit->mutex);
 	rt_list_remove(&nexus_lun->in_unit);
-	unit->removal_preventions -= nexus_lun->prevents_removal;
 	pthread_mutex_unlock(&unit->mutex);
+	scsi_prevent_removal(nexus_lun, false);
 	scsi_reservations_nexus_lost(nexus_lun);
 }
 

@@ -20,6 +20,7 @@ struct scsi_nexus_spec {
 	uint16_t target_port_group_tag;	  /* "iqn....,t,0x0001" is the target port's name */
 	uint16_t relative_target_port_id; /* 1 to 65535 */
 	struct scsi_lun_map *lun_map;	  /* a reference is taken */
+	bool newer_functions; /* RFC 7144, iSCSIProtocolLevel 2: QUERY TASK, QUERY TASK SET, I_T NEXUS RESET exist */
 };
 
 int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **nexus);

@@ -28,17 +28,22 @@ enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTC
 #define PERSISTENT_RESERVE_IN(title, action)                                                                           \
 	{                                                                                                              \
 		.name = (title), .code = 0x5e, .service_action = (action), .cdb_bytes = 10, ALLOCATION(7, 2),          \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION, .usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0},   \
-		.reply_bytes = UINT16_MAX, .offered = spc_persistent_reservations_offered,                             \
-		.execute = spc_persistent_reserve_in,                                                                  \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY,                      \
+		.usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0}, .reply_bytes = UINT16_MAX,                                     \
+		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_in,                  \
 	}
 #define PERSISTENT_RESERVE_OUT(title, action)                                                                          \
 	{                                                                                                              \
 		.name = (title), .code = 0x5f, .service_action = (action), .cdb_bytes = 10, PARAMETERS(5, 4),          \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_CONFIGURES,                      \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY | SCSI_OP_CONFIGURES, \
 		.usage = {0, 0, 0xff, 0, 0, FF4, 0}, .decode = spc_persistent_reserve_out_decode,                      \
 		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_out,                 \
 	}
+
+enum {
+	SANITIZE_FLAGS =
+	    SCSI_OP_SERVICE_ACTION | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_MEDIUM | SCSI_OP_SANITIZES | SCSI_OP_CONFIGURES,
+};
 
 static struct scsi_operation table[] = {
     {
@@ -90,8 +95,20 @@ static struct scsi_operation table[] = {
 	ALLOCATION(3, 2),
 	.flags = SCSI_OP_WITHOUT_UNIT | SCSI_OP_BEFORE_ATTENTION,
 	.usage = {0, 0x01, 0xff, FF2, 0},
+	.reply_bytes = UINT16_MAX,
 	.decode = spc_inquiry_decode,
 	.execute = spc_inquiry,
+    },
+    {
+	.name = "MODE SELECT(6)",
+	.code = 0x15,
+	.cdb_bytes = 6,
+	PARAMETERS(4, 1),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_IN_STANDBY | SCSI_OP_CONFIGURES,
+	.usage = {0, 0x10, 0, 0, 0xff, 0},
+	.decode = spc_mode_select_decode,
+	.execute = spc_mode_select,
     },
     {
 	.name = "RESERVE(6)",
@@ -114,6 +131,7 @@ static struct scsi_operation table[] = {
 	.cdb_bytes = 6,
 	ALLOCATION(4, 1),
 	.access = SCSI_CLASS_READ,
+	.flags = SCSI_OP_IN_STANDBY,
 	.usage = {0, 0x08, 0xff, 0xff, 0xff, 0},
 	.decode = spc_mode_sense_decode,
 	.execute = spc_mode_sense,
@@ -126,6 +144,26 @@ static struct scsi_operation table[] = {
 	.usage = {0, 0x01, 0, 0, 0x07, 0},
 	.decode = sbc_start_stop_decode,
 	.execute = sbc_start_stop,
+    },
+    {
+	.name = "SEND DIAGNOSTIC",
+	.code = 0x1d,
+	.cdb_bytes = 6,
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_IN_STANDBY | SCSI_OP_MEDIUM,
+	.usage = {0, 0x04, 0, 0, 0, 0},
+	.work_bytes = spc_send_diagnostic_work_bytes,
+	.execute = spc_send_diagnostic,
+    },
+    {
+	.name = "PREVENT ALLOW MEDIUM REMOVAL",
+	.code = 0x1e,
+	.cdb_bytes = 6,
+	.access = SCSI_CLASS_QUERY,
+	.usage = {0, 0, 0, 0, 0x01, 0},
+	.decode = sbc_prevent_allow_decode,
+	.offered = sbc_prevent_allow_offered,
+	.execute = sbc_prevent_allow,
     },
     {
 	.name = "READ CAPACITY(10)",
@@ -145,7 +183,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_READ,
 	LBA(2, 4),
 	BLOCKS(7, 2),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | FUA, FF4, 0, FF2, 0},
 	.also_byte_1 = FUA_NV,
 	.reply_bytes = UINT32_MAX,
@@ -159,7 +197,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 4),
 	BLOCKS(7, 2),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | FUA, FF4, 0, FF2, 0},
 	.also_byte_1 = FUA_NV,
 	.execute = sbc_write,
@@ -172,7 +210,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 4),
 	BLOCKS(7, 2),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | BYTCHK, FF4, 0, FF2, 0},
 	.decode = sbc_write_and_verify_decode,
 	.work_bytes = sbc_verify_work_bytes,
@@ -185,7 +223,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_READ,
 	LBA(2, 4),
 	RANGE(7, 2),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | BYTCHK, FF4, 0, FF2, 0},
 	.decode = sbc_verify_decode,
 	.work_bytes = sbc_verify_work_bytes,
@@ -215,6 +253,16 @@ static struct scsi_operation table[] = {
 	.execute = sbc_synchronize_cache,
     },
     {
+	.name = "READ DEFECT DATA(10)",
+	.code = 0x37,
+	.cdb_bytes = 10,
+	ALLOCATION(7, 2),
+	.access = SCSI_CLASS_READ,
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, 0, 0x1f, 0, 0, 0, 0, FF2, 0},
+	.execute = sbc_read_defect_data_10,
+    },
+    {
 	.name = "WRITE SAME(10)",
 	.code = 0x41,
 	.cdb_bytes = 10,
@@ -222,7 +270,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 4),
 	RANGE(7, 2),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, 0x08, FF4, 0, FF2, 0},
 	.decode = sbc_write_same_decode,
 	.work_bytes = sbc_write_same_work_bytes,
@@ -239,6 +287,65 @@ static struct scsi_operation table[] = {
 	.decode = sbc_unmap_decode,
 	.offered = sbc_unmap_offered,
 	.execute = sbc_unmap,
+    },
+    {
+	.name = "SANITIZE, OVERWRITE",
+	.code = 0x48,
+	.service_action = 0x01,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SANITIZE_FLAGS | SCSI_OP_WRITES,
+	.usage = {0, 0xa0, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = sbc_sanitize_decode,
+	.execute = sbc_sanitize,
+    },
+    {
+	.name = "SANITIZE, BLOCK ERASE",
+	.code = 0x48,
+	.service_action = 0x02,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SANITIZE_FLAGS | SCSI_OP_WRITES,
+	.usage = {0, 0xa0, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = sbc_sanitize_decode,
+	.offered = sbc_sanitize_erase_offered,
+	.execute = sbc_sanitize,
+    },
+    {
+	.name = "SANITIZE, EXIT FAILURE MODE",
+	.code = 0x48,
+	.service_action = 0x1f,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SANITIZE_FLAGS,
+	.usage = {0, 0x80, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = sbc_sanitize_decode,
+	.execute = sbc_sanitize_exit_failure_mode,
+    },
+    {
+	.name = "LOG SENSE",
+	.code = 0x4d,
+	.cdb_bytes = 10,
+	ALLOCATION(7, 2),
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_ALWAYS_READY,
+	.usage = {0, 0, 0xff, 0, 0, FF2, FF2, 0},
+	.decode = spc_log_sense_decode,
+	.execute = spc_log_sense,
+    },
+    {
+	.name = "MODE SELECT(10)",
+	.code = 0x55,
+	.cdb_bytes = 10,
+	PARAMETERS(7, 2),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_IN_STANDBY | SCSI_OP_CONFIGURES,
+	.usage = {0, 0x10, 0, 0, 0, 0, 0, FF2, 0},
+	.decode = spc_mode_select_decode,
+	.execute = spc_mode_select,
     },
     {
 	.name = "RESERVE(10)",
@@ -261,6 +368,7 @@ static struct scsi_operation table[] = {
 	.cdb_bytes = 10,
 	ALLOCATION(7, 2),
 	.access = SCSI_CLASS_READ,
+	.flags = SCSI_OP_IN_STANDBY,
 	.usage = {0, 0x18, 0xff, 0xff, 0, 0, 0, FF2, 0},
 	.decode = spc_mode_sense_decode,
 	.execute = spc_mode_sense,
@@ -278,6 +386,44 @@ static struct scsi_operation table[] = {
     PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY", 0x06),
     PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, REGISTER AND MOVE", 0x07),
     {
+	.name = "EXTENDED COPY(LID1)",
+	.code = 0x83,
+	.service_action = 0x00,
+	.cdb_bytes = 16,
+	PARAMETERS(10, 4),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_SERVICE_ACTION,
+	.usage = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FF4, 0, 0},
+	.decode = spc_extended_copy_decode,
+	.offered = spc_extended_copy_offered,
+	.execute = spc_extended_copy,
+    },
+    {
+	.name = "RECEIVE COPY RESULTS, COPY STATUS",
+	.code = 0x84,
+	.service_action = 0x00,
+	.cdb_bytes = 16,
+	ALLOCATION(10, 4),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_SERVICE_ACTION,
+	.usage = {0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0, FF4, 0, 0},
+	.decode = spc_copy_status_decode,
+	.offered = spc_extended_copy_offered,
+	.execute = spc_copy_status,
+    },
+    {
+	.name = "RECEIVE COPY RESULTS, OPERATING PARAMETERS",
+	.code = 0x84,
+	.service_action = 0x03,
+	.cdb_bytes = 16,
+	ALLOCATION(10, 4),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_SERVICE_ACTION,
+	.usage = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FF4, 0, 0},
+	.offered = spc_extended_copy_offered,
+	.execute = spc_copy_operating_parameters,
+    },
+    {
 	.name = "READ(16)",
 	.code = 0x88,
 	.cdb_bytes = 16,
@@ -285,7 +431,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_READ,
 	LBA(2, 8),
 	BLOCKS(10, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | FUA, FF8, FF4, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.reply_bytes = UINT32_MAX,
@@ -299,7 +445,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 8),
 	RANGE(13, 1),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION | SCSI_OP_LOCKS_RANGE,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_LOCKS_RANGE,
 	.usage = {0, DPO | FUA, FF8, 0, 0, 0, 0xff, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.decode = sbc_compare_and_write_decode,
@@ -315,7 +461,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 8),
 	BLOCKS(10, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | FUA, FF8, FF4, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.execute = sbc_write,
@@ -328,7 +474,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 8),
 	BLOCKS(10, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION | SCSI_OP_LOCKS_RANGE,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_LOCKS_RANGE,
 	.usage = {0, DPO | FUA, FF8, FF4, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.work_bytes = sbc_orwrite_work_bytes,
@@ -343,7 +489,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 8),
 	BLOCKS(10, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | BYTCHK, FF8, FF4, 0, 0},
 	.decode = sbc_write_and_verify_decode,
 	.work_bytes = sbc_verify_work_bytes,
@@ -356,7 +502,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_READ,
 	LBA(2, 8),
 	RANGE(10, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | BYTCHK, FF8, FF4, 0, 0},
 	.decode = sbc_verify_decode,
 	.work_bytes = sbc_verify_work_bytes,
@@ -393,7 +539,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 8),
 	RANGE(10, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, 0x09, FF8, FF4, 0, 0},
 	.decode = sbc_write_same_decode,
 	.work_bytes = sbc_write_same_work_bytes,
@@ -410,6 +556,20 @@ static struct scsi_operation table[] = {
 	.execute = sbc_read_capacity_16,
     },
     {
+	.name = "GET LBA STATUS(16)",
+	.code = 0x9e,
+	.service_action = 0x12,
+	.cdb_bytes = 16,
+	ALLOCATION(10, 4),
+	.access = SCSI_CLASS_READ,
+	LBA(2, 8),
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_MEDIUM,
+	.usage = {0, 0, FF8, FF4, 0, 0},
+	.decode = sbc_get_lba_status_decode,
+	.offered = sbc_unmap_offered,
+	.execute = sbc_get_lba_status,
+    },
+    {
 	.name = "REPORT LUNS",
 	.code = 0xa0,
 	.cdb_bytes = 12,
@@ -421,16 +581,51 @@ static struct scsi_operation table[] = {
 	.execute = spc_report_luns,
     },
     {
+	.name = "REPORT TARGET PORT GROUPS",
+	.code = 0xa3,
+	.service_action = 0x0a,
+	.cdb_bytes = 12,
+	ALLOCATION(6, 4),
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_ALWAYS_READY,
+	.usage = {0, 0x20, 0, 0, 0, 0, FF4, 0, 0},
+	.reply_bytes = UINT16_MAX,
+	.execute = spc_report_port_groups,
+    },
+    {
 	.name = "REPORT SUPPORTED OPERATION CODES",
 	.code = 0xa3,
 	.service_action = 0x0c,
 	.cdb_bytes = 12,
 	ALLOCATION(6, 4),
 	.access = SCSI_CLASS_QUERY,
-	.flags = SCSI_OP_SERVICE_ACTION,
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_ALWAYS_READY,
 	.usage = {0, 0, 0x87, 0xff, FF2, FF4, 0, 0},
 	.decode = spc_supported_operations_decode,
 	.execute = spc_supported_operations,
+    },
+    {
+	.name = "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
+	.code = 0xa3,
+	.service_action = 0x0d,
+	.cdb_bytes = 12,
+	ALLOCATION(6, 4),
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_ALWAYS_READY,
+	.usage = {0, 0, 0x80, 0, 0, 0, FF4, 0, 0},
+	.execute = spc_supported_functions,
+    },
+    {
+	.name = "SET TARGET PORT GROUPS",
+	.code = 0xa4,
+	.service_action = 0x0a,
+	.cdb_bytes = 12,
+	PARAMETERS(6, 4),
+	.access = SCSI_CLASS_WRITE,
+	.flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_ALWAYS_READY | SCSI_OP_CONFIGURES,
+	.usage = {0, 0, 0, 0, 0, 0, FF4, 0, 0},
+	.decode = spc_set_port_groups_decode,
+	.execute = spc_set_port_groups,
     },
     {
 	.name = "READ(12)",
@@ -440,7 +635,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_READ,
 	LBA(2, 4),
 	BLOCKS(6, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | FUA, FF4, FF4, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.reply_bytes = UINT32_MAX,
@@ -454,7 +649,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 4),
 	BLOCKS(6, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | FUA, FF4, FF4, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.execute = sbc_write,
@@ -467,7 +662,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 4),
 	BLOCKS(6, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | BYTCHK, FF4, FF4, 0, 0},
 	.decode = sbc_write_and_verify_decode,
 	.work_bytes = sbc_verify_work_bytes,
@@ -480,11 +675,21 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_READ,
 	LBA(2, 4),
 	RANGE(6, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_PROTECTION,
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, DPO | BYTCHK, FF4, FF4, 0, 0},
 	.decode = sbc_verify_decode,
 	.work_bytes = sbc_verify_work_bytes,
 	.execute = sbc_verify,
+    },
+    {
+	.name = "READ DEFECT DATA(12)",
+	.code = 0xb7,
+	.cdb_bytes = 12,
+	ALLOCATION(6, 4),
+	.access = SCSI_CLASS_READ,
+	.flags = SCSI_OP_MEDIUM,
+	.usage = {0, 0x1f, FF4, FF4, 0, 0},
+	.execute = sbc_read_defect_data_12,
     },
 };
 
@@ -513,7 +718,7 @@ static void compute_rejected(struct scsi_operation *row)
 	rejected[1] &= (uint8_t)~row->also_byte_1;
 	if (row->flags & SCSI_OP_SERVICE_ACTION)
 		rejected[1] &= (uint8_t)~SERVICE_ACTION_BITS;
-	if (!(row->flags & SCSI_OP_PROTECTION))
+	if (!(row->flags & SCSI_OP_STRICT_BYTE_1))
 		rejected[1] &= (uint8_t)~BYTE_1_UNDEFINED;
 	memcpy(row->rejected, rejected, sizeof(rejected));
 }
@@ -522,10 +727,18 @@ static void compute_gate(struct scsi_operation *row)
 {
 	if (row->flags & SCSI_OP_MEDIUM)
 		row->gate |= SCSI_ACCESS_NOT_READY;
+	if (!(row->flags & (SCSI_OP_BEFORE_ATTENTION | SCSI_OP_ALWAYS_READY)))
+		row->gate |= SCSI_ACCESS_SANITIZING;
+	if (row->flags & SCSI_OP_SANITIZES)
+		row->gate &= ~(uint32_t)SCSI_ACCESS_SANITIZE_FAILED;
 	if (row->flags & SCSI_OP_WRITES)
 		row->gate |= SCSI_ACCESS_READ_ONLY | SCSI_ACCESS_WRITE_PROTECTED;
 	if (row->access >= SCSI_CLASS_READ)
 		row->gate |= SCSI_ACCESS_LOCKED;
+	if (!(row->flags & (SCSI_OP_BEFORE_ATTENTION | SCSI_OP_ALWAYS_READY)))
+		row->refusals |= SCSI_REFUSE_UNAVAILABLE | SCSI_REFUSE_TRANSITION;
+	if (!(row->flags & (SCSI_OP_BEFORE_ATTENTION | SCSI_OP_ALWAYS_READY | SCSI_OP_IN_STANDBY)))
+		row->refusals |= SCSI_REFUSE_STANDBY;
 	if (row->access != SCSI_CLASS_ALWAYS)
 		row->refusals |= 1u << row->access;
 	if (row->flags & SCSI_OP_WRITES)

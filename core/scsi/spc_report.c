@@ -50,10 +50,8 @@ void spc_report_luns(struct scsi_command *command)
 /* What a command that needs the medium would be told, or NO SENSE. */
 static void current_condition(struct scsi_logical_unit *unit, struct scsi_sense *sense)
 {
-	uint32_t word = unit != NULL ? scsi_unit_access(unit) : 0;
-
-	*sense = (struct scsi_sense){.key = SCSI_KEY_NO_SENSE, .asc = SCSI_ASC_NONE};
-	scsi_access_condition(word & SCSI_ACCESS_NOT_READY, sense);
+	if (unit == NULL || !scsi_access_condition(unit, SCSI_ACCESS_NOT_READY, sense))
+		*sense = (struct scsi_sense){.key = SCSI_KEY_NO_SENSE, .asc = SCSI_ASC_NONE};
 }
 
 void spc_request_sense(struct scsi_command *command)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "scsi/device_server.h"
+#include "scsi/handlers.h"
 #include "scsi/mode_pages.h"
 #include "scsi/reservations.h"
 #include "scsi/task_management_private.h"
@@ -56,12 +57,18 @@ static void respond(struct scsi_task_management *function, enum scsi_task_respon
 	rt_loop_defer(rt_worker_current()->loop, RT_PHASE_COMPLETE, &function->finish);
 }
 
-void scsi_task_management_recheck(struct scsi_nexus_lun *nexus_lun)
+void scsi_task_management_recheck(struct rt_list *functions)
 {
 	struct rt_list *node;
 
-	while ((node = rt_list_take_first(&nexus_lun->functions)) != NULL)
+	while ((node = rt_list_take_first(functions)) != NULL)
 		respond(RT_CONTAINER_OF(node, struct scsi_task_management, waiting), SCSI_FUNCTION_COMPLETE);
+}
+
+static void mark_nexus_lun_hung(struct scsi_nexus_lun *nexus_lun, void *context)
+{
+	(void)context;
+	scsi_task_set_mark_hung(nexus_lun);
 }
 
 static void local_timed_out(struct rt_timer *timer)
@@ -69,8 +76,20 @@ static void local_timed_out(struct rt_timer *timer)
 	struct scsi_task_management *function = RT_CONTAINER_OF(timer, struct scsi_task_management, timer);
 
 	rt_list_remove(&function->waiting);
-	scsi_task_set_mark_hung(function->nexus_lun);
+	if (function->nexus_lun != NULL)
+		scsi_task_set_mark_hung(function->nexus_lun);
+	else
+		scsi_nexus_lun_for_each(function->nexus, mark_nexus_lun_hung, NULL);
 	respond(function, SCSI_FUNCTION_REJECTED);
+}
+
+/* Until what it has aborted has ended, or the time is over. */
+static void wait_for_end(struct scsi_task_management *function, struct rt_list *functions, uint64_t timeout_us)
+{
+	rt_list_append(functions, &function->waiting);
+	function->timer.expired = local_timed_out;
+	if (timeout_us != 0)
+		rt_timer_arm(function->nexus->worker->loop, &function->timer, timeout_us);
 }
 
 static void start_local(struct scsi_task_management *function, struct scsi_nexus_lun *nexus_lun)
@@ -83,12 +102,41 @@ static void start_local(struct scsi_task_management *function, struct scsi_nexus
 		respond(function, SCSI_FUNCTION_COMPLETE);
 		return;
 	}
-	rt_list_append(&nexus_lun->functions, &function->waiting);
 	function->nexus_lun = nexus_lun;
-	function->timer.expired = local_timed_out;
-	if (nexus_lun->unit != NULL)
-		rt_timer_arm(function->nexus->worker->loop, &function->timer,
-			     nexus_lun->unit->task_management_timeout_us);
+	wait_for_end(function, &nexus_lun->functions,
+		     nexus_lun->unit != NULL ? nexus_lun->unit->task_management_timeout_us : 0);
+}
+
+static void query(struct scsi_task_management *function, const struct scsi_nexus_lun *nexus_lun)
+{
+	bool found = function->function == SCSI_QUERY_TASK
+			 ? function->referenced != NULL && function->referenced->registered
+			 : nexus_lun->task_count > 0;
+
+	respond(function, found ? SCSI_FUNCTION_SUCCEEDED : SCSI_FUNCTION_COMPLETE);
+}
+
+static void lose_nexus(struct scsi_nexus_lun *nexus_lun, void *context)
+{
+	uint64_t *timeout_us = context;
+
+	scsi_task_set_abort(nexus_lun, true);
+	scsi_prevent_removal(nexus_lun, false);
+	scsi_reservations_nexus_lost(nexus_lun);
+	scsi_unit_attention_raise(nexus_lun, SCSI_UA_NEXUS_LOSS);
+	if (*timeout_us < nexus_lun->unit->task_management_timeout_us)
+		*timeout_us = nexus_lun->unit->task_management_timeout_us;
+}
+
+static void start_nexus_reset(struct scsi_task_management *function)
+{
+	uint64_t timeout_us = 0;
+
+	scsi_nexus_lun_for_each(function->nexus, lose_nexus, &timeout_us);
+	if (function->nexus->cancelled == 0)
+		respond(function, SCSI_FUNCTION_COMPLETE);
+	else
+		wait_for_end(function, &function->nexus->functions, timeout_us);
 }
 
 /* Resets go to all lanes of one unit or several.  Visits outlive a function that has timed out, hence memory of their
@@ -113,6 +161,7 @@ static void reset_lane(struct scsi_visit *visit, struct scsi_lane *lane)
 		struct scsi_nexus_lun *nexus_lun = RT_CONTAINER_OF(node, struct scsi_nexus_lun, in_lane);
 
 		scsi_task_set_abort(nexus_lun, nexus_lun->nexus == target->nexus);
+		scsi_prevent_removal(nexus_lun, false);
 	}
 	scsi_reservations_refresh_lane(lane);
 	scsi_unit_attention_raise_lane(lane, SCSI_UA_RESET, NULL);
@@ -253,24 +302,42 @@ static void start_target_reset(struct scsi_task_management *function)
 	free(units);
 }
 
-void scsi_task_management_start(struct scsi_task_management *function)
+static struct scsi_nexus_lun *addressed(const struct scsi_task_management *function)
 {
 	struct scsi_nexus_lun *nexus_lun;
 	enum scsi_lun_kind kind;
 	uint16_t lun;
 
-	rt_list_init(&function->waiting);
-	if (function->function == SCSI_TARGET_RESET) {
-		start_target_reset(function);
-		return;
-	}
 	nexus_lun = scsi_nexus_lun_find(function->nexus, function->lun, &kind, &lun);
 	if (nexus_lun == NULL && kind == SCSI_LUN_REPORT_LUNS)
-		nexus_lun = &function->nexus->without_unit;
+		return &function->nexus->without_unit;
+	return nexus_lun;
+}
+
+static void start_on_lun(struct scsi_task_management *function)
+{
+	struct scsi_nexus_lun *nexus_lun = addressed(function);
+
 	if (nexus_lun == NULL)
 		respond(function, SCSI_FUNCTION_LUN_DOES_NOT_EXIST);
+	else if (function->function == SCSI_QUERY_TASK || function->function == SCSI_QUERY_TASK_SET)
+		query(function, nexus_lun);
 	else if (function->function == SCSI_LOGICAL_UNIT_RESET && nexus_lun->unit != NULL)
 		start_reset(function, &nexus_lun->unit, 1);
 	else
 		start_local(function, nexus_lun);
+}
+
+void scsi_task_management_start(struct scsi_task_management *function)
+{
+	rt_list_init(&function->waiting);
+	function->nexus_lun = NULL;
+	if (function->function >= SCSI_QUERY_TASK && !function->nexus->newer_functions)
+		respond(function, SCSI_FUNCTION_REJECTED);
+	else if (function->function == SCSI_TARGET_RESET)
+		start_target_reset(function);
+	else if (function->function == SCSI_I_T_NEXUS_RESET)
+		start_nexus_reset(function);
+	else
+		start_on_lun(function);
 }

@@ -21,10 +21,15 @@ enum scsi_task_function {
 	SCSI_CLEAR_TASK_SET,
 	SCSI_LOGICAL_UNIT_RESET,
 	SCSI_TARGET_RESET, /* every unit that the nexus reaches */
+	/* Only where scsi_nexus_spec.newer_functions is set, else REJECTED. */
+	SCSI_QUERY_TASK,
+	SCSI_QUERY_TASK_SET,
+	SCSI_I_T_NEXUS_RESET, /* all commands of the nexus, and what a nexus loses when it goes */
 };
 
 enum scsi_task_response {
 	SCSI_FUNCTION_COMPLETE,
+	SCSI_FUNCTION_SUCCEEDED, /* of the queries: there is such a command */
 	SCSI_FUNCTION_LUN_DOES_NOT_EXIST,
 	SCSI_FUNCTION_REJECTED, /* not all that it covers has ended within the time limit */
 };

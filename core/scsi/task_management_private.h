@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "rt/list.h"
+
 struct scsi_nexus_lun;
 
 struct scsi_command;
@@ -16,8 +18,8 @@ struct scsi_command;
 void scsi_command_mark_hung(struct scsi_command *command);
 /* Aborts every command of the set; `silently`: their own nexus asked for it. */
 void scsi_task_set_abort(struct scsi_nexus_lun *nexus_lun, bool silently);
-/* The last aborted command of the set has ended: functions that waited for it are done. */
-void scsi_task_management_recheck(struct scsi_nexus_lun *nexus_lun);
+/* The last aborted command that these functions waited for has ended. */
+void scsi_task_management_recheck(struct rt_list *functions);
 /* The time is over: aborted writes of the set that have not ended keep the unit NOT READY until they have. */
 void scsi_task_set_mark_hung(struct scsi_nexus_lun *nexus_lun);
 

@@ -30,7 +30,8 @@ bool scsi_task_set_may_run(const struct scsi_command *command)
 {
 	const struct scsi_nexus_lun *nexus_lun = command->nexus_lun;
 
-	if (nexus_lun->barriers == 0 || command->attribute == SCSI_HEAD_OF_QUEUE)
+	/* A step of a copy runs on behalf of one that runs already. */
+	if (nexus_lun->barriers == 0 || command->attribute == SCSI_HEAD_OF_QUEUE || command->internal)
 		return true;
 	if (command->attribute == SCSI_ORDERED)
 		return nexus_lun->tasks.next == &command->in_task_set;

@@ -12,6 +12,7 @@
 
 #include "scsi/lane.h"
 #include "scsi/logical_unit.h"
+#include "scsi/port_groups.h"
 #include "scsi/unit_attention.h"
 #include "store/store.h"
 
@@ -50,6 +51,8 @@ struct scsi_logical_unit {
 	_Atomic uint32_t access;
 	_Atomic bool write_cache, descriptor_sense; /* mode parameters */
 	_Atomic uint64_t blocks;
+	_Atomic unsigned sanitize_progress; /* of 65536 */
+	bool sanitize_ause;		    /* of the last SANITIZE, which holds the configuration lock */
 	struct store *store;
 	const struct tgtkit_capabilities *capabilities;
 	uint32_t block_bytes, block_shift;
@@ -71,6 +74,7 @@ struct scsi_logical_unit {
 
 	pthread_mutex_t mutex; /* never taken by plain reads and writes */
 	struct scsi_access_locks range_locks, configuration_locks;
+	struct scsi_port_groups port_groups;
 	struct rt_list attached;		/* scsi_nexus_lun.in_unit */
 	struct scsi_reservations *reservations; /* never NULL */
 	const struct scsi_nexus *legacy_holder; /* of RESERVE(6) and (10); compared only */

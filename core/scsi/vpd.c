@@ -6,6 +6,7 @@
 
 #include "rt/bytes.h"
 #include "scsi/device_server.h"
+#include "scsi/extended_copy.h"
 
 enum { PAGE_ROOM = 1024 };
 
@@ -14,9 +15,12 @@ struct vpd_page {
 	bool without_unit; /* also of the well-known unit */
 	/* Writes behind the 4-byte header; returns the length without it. */
 	size_t (*fill)(struct scsi_command *command, uint8_t *body);
+	/* Or replies from offset 4 on by itself. */
+	size_t (*stream)(struct scsi_command *command);
 };
 
 static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body);
+static bool has_page(const struct scsi_command *command, const struct vpd_page *page);
 
 static size_t fill_serial(struct scsi_command *command, uint8_t *body)
 {
@@ -58,7 +62,7 @@ static uint64_t locally_assigned_name(const struct scsi_logical_unit *unit)
 	return UINT64_C(3) << 60 | (hash >> 4);
 }
 
-static size_t fill_unit_designators(const struct scsi_logical_unit *unit, uint8_t *body)
+size_t scsi_unit_designators(const struct scsi_logical_unit *unit, uint8_t body[static SCSI_UNIT_DESIGNATORS_BYTES])
 {
 	size_t length = 0, serial = strlen(unit->serial);
 
@@ -68,6 +72,11 @@ static size_t fill_unit_designators(const struct scsi_logical_unit *unit, uint8_
 	memcpy(body + length + 12, unit->serial, serial);
 	length += scsi_put_designator(body + length, CODE_ASCII, OF_UNIT | TYPE_T10, SCSI_VENDOR_BYTES + serial);
 	return length;
+}
+
+static void put_port_name(char out[static 256], const char *target_name, uint16_t tag)
+{
+	snprintf(out, 256, "%.230s,t,0x%04x", target_name, tag);
 }
 
 /* iSCSI names, RFC 7143 4.4.1: the target port's carries the portal group tag. */
@@ -81,7 +90,7 @@ static size_t fill_port_designators(const struct scsi_nexus *nexus, uint8_t *bod
 	length += scsi_put_designator(body, PROTOCOL_ISCSI | CODE_BINARY, OF_PORT | TYPE_RELATIVE_PORT, 4);
 	rt_put_be16(body + length + 6, nexus->target_port_group_tag);
 	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_BINARY, OF_PORT | TYPE_PORT_GROUP, 4);
-	snprintf(port, sizeof(port), "%.230s,t,0x%04x", nexus->target_name, nexus->target_port_group_tag);
+	put_port_name(port, nexus->target_name, nexus->target_port_group_tag);
 	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_UTF8, OF_PORT | TYPE_NAME,
 				      scsi_put_name(body + length + 4, 252, port));
 	length += scsi_put_designator(body + length, PROTOCOL_ISCSI | CODE_UTF8, OF_DEVICE | TYPE_NAME,
@@ -94,8 +103,87 @@ static size_t fill_identification(struct scsi_command *command, uint8_t *body)
 	size_t length = 0;
 
 	if (command->unit != NULL)
-		length = fill_unit_designators(command->unit, body);
+		length = scsi_unit_designators(command->unit, body);
 	return length + fill_port_designators(command->nexus, body + length);
+}
+
+static size_t fill_extended_inquiry(struct scsi_command *command, uint8_t *body)
+{
+	enum { HEADSUP_ORDSUP_SIMPSUP = 0x07, V_SUP = 0x01 };
+
+	(void)command;
+	body[1] = HEADSUP_ORDSUP_SIMPSUP;
+	body[2] = V_SUP;
+	return 60;
+}
+
+/* One policy for all pages: shared by all I_T nexuses. */
+static size_t fill_mode_page_policy(struct scsi_command *command, uint8_t *body)
+{
+	(void)command;
+	body[0] = 0x3f;
+	body[1] = 0xff;
+	return 4;
+}
+
+/* A third-party copy descriptor, SPC-4 7.8.17: padded to a multiple of four.  Returns its length. */
+static size_t put_copy_descriptor(uint8_t *at, uint16_t type, size_t length)
+{
+	length = (length + 3) & ~(size_t)3;
+	rt_put_be16(at, type);
+	rt_put_be16(at + 2, (uint16_t)length);
+	return 4 + length;
+}
+
+static size_t fill_third_party_copy(struct scsi_command *command, uint8_t *body)
+{
+	enum { COMMANDS = 0x0001, PARAMETERS = 0x0004, DESCRIPTORS = 0x0008, IDS = 0x000c, GENERAL = 0x8001 };
+	/* Code, number of service actions, service actions: EXTENDED COPY(LID1), RECEIVE COPY RESULTS. */
+	static const uint8_t commands[] = {7, 0x83, 1, 0x00, 0x84, 2, 0x00, 0x03};
+	static const uint8_t descriptors[] = {2, SCSI_COPY_BLOCK_TO_BLOCK, SCSI_COPY_IDENTIFICATION};
+	uint8_t *at = body;
+
+	(void)command;
+	memcpy(at + 4, commands, sizeof(commands));
+	at += put_copy_descriptor(at, COMMANDS, sizeof(commands));
+	rt_put_be16(at + 8, SCSI_COPY_MOST_TARGETS);
+	rt_put_be16(at + 10, SCSI_COPY_MOST_SEGMENTS);
+	rt_put_be32(at + 12, SCSI_COPY_MOST_LIST_BYTES);
+	at += put_copy_descriptor(at, PARAMETERS, 28);
+	memcpy(at + 4, descriptors, sizeof(descriptors));
+	at += put_copy_descriptor(at, DESCRIPTORS, sizeof(descriptors));
+	at += put_copy_descriptor(at, IDS, 2);
+	rt_put_be32(at + 4, 255);
+	rt_put_be32(at + 8, 255);
+	rt_put_be32(at + 12, SCSI_COPY_MOST_SEGMENT_BYTES);
+	at[16] = SCSI_COPY_GRANULARITY;
+	at += put_copy_descriptor(at, GENERAL, 32);
+	return (size_t)(at - body);
+}
+
+/* SPC-5 7.7.14: all target ports, which are more than fit a buffer here. */
+static size_t stream_ports(struct scsi_command *command)
+{
+	struct scsi_logical_unit *unit = command->unit;
+	size_t at = 4;
+
+	pthread_mutex_lock(&unit->mutex);
+	for (size_t i = 0; i < unit->port_groups.port_count; i++) {
+		const struct scsi_known_port *port = &unit->port_groups.ports[i];
+		uint8_t entry[12 + 4 + 256] = {0};
+		char name[256];
+		size_t length;
+
+		put_port_name(name, port->target_name, port->tag);
+		length = scsi_put_designator(entry + 12, PROTOCOL_ISCSI | CODE_UTF8, OF_PORT | TYPE_NAME,
+					     scsi_put_name(entry + 16, 252, name));
+		rt_put_be16(entry + 2, port->relative_id);
+		rt_put_be16(entry + 10, (uint16_t)length);
+		scsi_command_reply_at(command, at, entry, 12 + length);
+		at += 12 + length;
+	}
+	pthread_mutex_unlock(&unit->mutex);
+	return at - 4;
 }
 
 uint32_t scsi_maximum_transfer_blocks(const struct scsi_logical_unit *unit)
@@ -146,10 +234,12 @@ static size_t fill_block_limits(struct scsi_command *command, uint8_t *body)
 
 static size_t fill_characteristics(struct scsi_command *command, uint8_t *body)
 {
-	enum { ROTATION_NOT_REPORTED = 0, NON_ROTATING = 1 };
+	enum { ROTATION_NOT_REPORTED = 0, NON_ROTATING = 1, READS_AFTER_BLOCK_ERASE = 0x40 /* WABEREQ = 01b */ };
 	bool rotational = (command->unit->capabilities->flags & TGTKIT_ROTATIONAL) != 0;
 
 	rt_put_be16(body, rotational ? ROTATION_NOT_REPORTED : NON_ROTATING);
+	if (command->unit->provisions)
+		body[3] = READS_AFTER_BLOCK_ERASE;
 	return 60;
 }
 
@@ -166,8 +256,11 @@ static size_t fill_provisioning(struct scsi_command *command, uint8_t *body)
 }
 
 static const struct vpd_page pages[] = {
-    {0x00, true, fill_supported_pages}, {0x80, false, fill_serial},	     {0x83, true, fill_identification},
-    {0xb0, false, fill_block_limits},	{0xb1, false, fill_characteristics}, {0xb2, false, fill_provisioning},
+    {0x00, true, fill_supported_pages, NULL},	{0x80, false, fill_serial, NULL},
+    {0x83, true, fill_identification, NULL},	{0x86, false, fill_extended_inquiry, NULL},
+    {0x87, false, fill_mode_page_policy, NULL}, {0x88, false, NULL, stream_ports},
+    {0x8f, false, fill_third_party_copy, NULL}, {0xb0, false, fill_block_limits, NULL},
+    {0xb1, false, fill_characteristics, NULL},	{0xb2, false, fill_provisioning, NULL},
 };
 
 static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body)
@@ -175,15 +268,22 @@ static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body)
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (command->unit != NULL || pages[i].without_unit)
+		if (has_page(command, &pages[i]))
 			body[count++] = pages[i].code;
 	return count;
+}
+
+static bool has_page(const struct scsi_command *command, const struct vpd_page *page)
+{
+	if (command->unit == NULL)
+		return page->without_unit;
+	return page->fill != fill_third_party_copy || command->unit->extended_copy;
 }
 
 static const struct vpd_page *find_page(const struct scsi_command *command)
 {
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (pages[i].code == command->cdb[2] && (command->unit != NULL || pages[i].without_unit))
+		if (pages[i].code == command->cdb[2] && has_page(command, &pages[i]))
 			return &pages[i];
 	return NULL;
 }
@@ -197,10 +297,11 @@ void scsi_vpd_reply(struct scsi_command *command)
 {
 	const struct vpd_page *kind = find_page(command);
 	uint8_t page[PAGE_ROOM] = {0};
-	size_t length = kind->fill(command, page + 4);
+	bool streams = kind->stream != NULL;
+	size_t length = streams ? kind->stream(command) : kind->fill(command, page + 4);
 
 	page[0] = scsi_peripheral_device(command);
 	page[1] = kind->code;
 	rt_put_be16(page + 2, (uint16_t)length);
-	scsi_command_reply(command, page, length + 4);
+	scsi_command_reply(command, page, streams ? 4 : length + 4);
 }

@@ -27,6 +27,10 @@ uint32_t scsi_maximum_compare_and_write_blocks(const struct scsi_logical_unit *u
 #define SCSI_MAXIMUM_UNMAP_DESCRIPTORS 256u
 #define SCSI_MAXIMUM_UNMAP_BLOCKS      0x100000u /* of all descriptors together */
 
+/* The designators of the unit itself, as in page 83h.  Returns the bytes written. */
+#define SCSI_UNIT_DESIGNATORS_BYTES 64u
+size_t scsi_unit_designators(const struct scsi_logical_unit *unit, uint8_t out[static SCSI_UNIT_DESIGNATORS_BYTES]);
+
 /* Peripheral qualifier and device type of what the command addresses. */
 uint8_t scsi_peripheral_device(const struct scsi_command *command);
 /* Left-aligned, filled with spaces. */

@@ -32,13 +32,22 @@ static void copy_group(struct target_arena *arena, const struct portal_group_spe
 		memcpy(to->portals, from->portals, from->portal_count * sizeof(*to->portals));
 }
 
-/* Likewise into LUNs. */
+static void copy_users(struct target_arena *arena, const struct authentication_spec *from,
+		       struct authentication_spec *to)
+{
+	to->users = target_arena_array(arena, from->user_count, sizeof(*to->users));
+	if (from->user_count)
+		memcpy(to->users, from->users, from->user_count * sizeof(*to->users));
+}
+
+/* Likewise into LUNs, and into users, whose secrets are read anew. */
 static void copy_target(struct target_arena *arena, const struct target_spec *from, struct target_spec *to)
 {
 	*to = *from;
 	to->luns = target_arena_array(arena, from->lun_count, sizeof(*to->luns));
 	if (from->lun_count)
 		memcpy(to->luns, from->luns, from->lun_count * sizeof(*to->luns));
+	copy_users(arena, &from->authentication, &to->authentication);
 }
 
 static void merge_groups(struct target_configuration *own, const struct target_configuration *base,
@@ -96,6 +105,8 @@ void target_configuration_merge(struct target_configuration *own, struct target_
 {
 	own->base = target_configuration_hold(base);
 	own->daemon = base->daemon;
+	own->discovery = base->discovery;
+	copy_users(&own->arena, &base->discovery.authentication, &own->discovery.authentication);
 	merge_groups(own, base, problems);
 	merge_targets(own, base, problems);
 }

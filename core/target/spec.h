@@ -87,6 +87,43 @@ struct lun_spec {
 	struct unit_spec *unit;
 };
 
+/* Somebody who proves by CHAP who he is. */
+struct user_spec {
+	struct spec_origin origin;
+	const char *user, *secret_file; /* NULL: there is none */
+	const char *initiator;		/* pattern of initiator names */
+	/* Filled by target_check */
+	const uint8_t *secret;
+	size_t secret_bytes;
+};
+
+#define SPEC_CHAP_ALGORITHMS 4u
+
+struct authentication_spec {
+	bool required;
+	struct user_spec *users;
+	size_t user_count;
+	struct user_spec mutual;
+	enum iscsi_chap_algorithm algorithms[SPEC_CHAP_ALGORITHMS]; /* best first */
+	size_t algorithm_count;					    /* 0: all, the strongest first */
+};
+
+struct discovery_spec {
+	struct spec_origin origin;
+	struct authentication_spec authentication;
+};
+
+/* A rule of a target's access list. */
+struct initiator_spec {
+	struct spec_origin origin;
+	const char *name; /* pattern */
+	struct iscsi_address_range address;
+	const uint16_t *luns;
+	size_t lun_count;
+	bool only_luns; /* those of `luns`; else all of the target's */
+	bool read_only;
+};
+
 struct target_spec {
 	struct spec_origin origin;
 	bool made_by_api;
@@ -95,6 +132,10 @@ struct target_spec {
 	size_t group_tag_count; /* 0: group 1 */
 	struct lun_spec *luns;
 	size_t lun_count;
+	struct authentication_spec authentication;
+	bool restricted; /* access = "list" */
+	struct initiator_spec *initiators;
+	size_t initiator_count;
 	struct spec_origin parameters_origin;
 	struct iscsi_target_parameters parameters;
 };
@@ -116,6 +157,7 @@ struct target_configuration {
 	atomic_uint references;
 	struct target_configuration *base; /* whose memory this one uses, too; NULL: none */
 	struct daemon_spec daemon;
+	struct discovery_spec discovery;
 	struct portal_group_spec *groups;
 	size_t group_count;
 	struct target_spec *targets;
@@ -149,8 +191,8 @@ struct target_configuration *target_configuration_hold(struct target_configurati
 void target_configuration_drop(struct target_configuration *configuration); /* NULL: nothing happens */
 
 /* Puts the administrator's configuration (`base`, held from now on) under the objects that the API made: daemon keys
- * are the base's, its groups and targets come first.  Where both have an object, the API's stays and a problem is
- * reported. */
+ * and discovery are the base's, its groups and targets come first.  Where both have an object, the API's stays and a
+ * problem is reported. */
 void target_configuration_merge(struct target_configuration *own, struct target_configuration *base,
 				struct spec_problems *problems);
 

@@ -104,6 +104,10 @@ struct scsi_lun_mapping;
 struct scsi_lun_map *target_unit_map_create(const struct scsi_lun_mapping *mappings, struct target_unit *const *units,
 					    size_t count);
 
+/* A part of such a map, which it holds.  NULL: no memory. */
+struct scsi_lun_map *target_unit_map_mask(struct scsi_lun_map *whole, const struct scsi_lun_mapping *mappings,
+					  size_t count);
+
 /* Looks at the store's size on the pool, after whatever verb is under way. */
 void target_unit_refresh(struct target_unit *unit);
 

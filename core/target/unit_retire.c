@@ -12,7 +12,8 @@
 struct unit_map {
 	struct target_unit **units;
 	size_t count;
-	struct scsi_lun_map map; /* last: its mappings follow */
+	struct scsi_lun_map *whole; /* that this one is a part of, which has the units; NULL: it has its own */
+	struct scsi_lun_map map;    /* last: its mappings follow */
 };
 
 /* ---- Maps ------------------------------------------------------------------------------------------------------- */
@@ -30,14 +31,30 @@ static void map_released(struct scsi_lun_map *map)
 
 	for (size_t i = 0; i < self->count; i++)
 		let_go(self->units[i]);
+	if (self->whole)
+		scsi_lun_map_drop(self->whole);
 	free(self->units);
 	free(self);
+}
+
+static struct unit_map *new_map(const struct scsi_lun_mapping *mappings, size_t count)
+{
+	struct unit_map *self = calloc(1, sizeof(*self) + count * sizeof(*mappings));
+
+	if (!self)
+		return NULL;
+	if (count)
+		memcpy(self->map.mappings, mappings, count * sizeof(*mappings));
+	atomic_init(&self->map.references, 1);
+	self->map.released = map_released;
+	self->map.count = count;
+	return self;
 }
 
 struct scsi_lun_map *target_unit_map_create(const struct scsi_lun_mapping *mappings, struct target_unit *const *units,
 					    size_t count)
 {
-	struct unit_map *self = malloc(sizeof(*self) + count * sizeof(*mappings));
+	struct unit_map *self = new_map(mappings, count);
 
 	if (!self)
 		return NULL;
@@ -50,11 +67,18 @@ struct scsi_lun_map *target_unit_map_create(const struct scsi_lun_mapping *mappi
 	for (size_t i = 0; i < count; i++) {
 		self->units[i] = units[i];
 		atomic_fetch_add(&units[i]->maps, 1);
-		self->map.mappings[i] = mappings[i];
 	}
-	atomic_init(&self->map.references, 1);
-	self->map.released = map_released;
-	self->map.count = count;
+	return &self->map;
+}
+
+struct scsi_lun_map *target_unit_map_mask(struct scsi_lun_map *whole, const struct scsi_lun_mapping *mappings,
+					  size_t count)
+{
+	struct unit_map *self = new_map(mappings, count);
+
+	if (!self)
+		return NULL;
+	self->whole = scsi_lun_map_hold(whole);
 	return &self->map;
 }
 

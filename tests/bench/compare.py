@@ -143,6 +143,8 @@ def main():
     arguments = parse_arguments()
     if daemon.Installation().is_sanitized():
         sys.exit("compare.py: this build has sanitizers; its figures say nothing")
+    if os.getloadavg()[0] > 0.5:
+        print(f"The load average is {os.getloadavg()[0]:.1f}: others use these CPUs, and the figures will say little.")
     cases = [case for case in CASES if arguments.only in case.name]
     results = {case: ([], []) for case in cases}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, \

@@ -161,6 +161,7 @@ static void run_logins(void)
 	printf("logins_per_s=%.0f cpu_us_per_login=%.1f\n",
 	       (double)logins * (double)NS_PER_S / (double)(load_now_ns() - start_ns),
 	       logins ? (double)(load_target_cpu_ns() - cpu_ns) / (double)logins / 1e3 : 0);
+	free(threads);
 }
 
 /* ---- Options ---- */

@@ -2,9 +2,10 @@
  *
  * Times each store through the fake host, with no iSCSI above it: what is left to win, or lost, in a plugin.
  *
- *     store-bench [-d FOLDER] [-t SECONDS]
+ *     store-bench [-d FOLDER] [-t SECONDS] [PLUGIN.so PATH [KEY=VALUE]...]
  *
- * Files are made in FOLDER (/var/tmp) and removed.  A store of the async tier is driven from one loop; one of the
+ * Without a plugin, those are timed that need nothing else on the machine; PATH is without the prefix, and holds at
+ * least 256 MiB, which are overwritten.  Files are made in FOLDER (/var/tmp) and removed.  A store of the async tier is driven from one loop; one of the
  * blocking tier from as many threads as requests are to be in flight, trying its nowait hooks first as the core's
  * workers do.
  */
@@ -36,10 +37,12 @@ static const struct load {
 
 #define LOADS (sizeof(loads) / sizeof(loads[0]))
 
-static const struct store {
+struct store {
 	const char *name, *plugin, *path; /* NULL: a file */
-	struct fh_option options[3];
-} stores[] = {
+	struct fh_option options[8];
+};
+
+static const struct store stores[] = {
     {"null", NULL_PLUGIN, "1T", {{NULL, NULL}}},
     {"ramdisk", RAMDISK_PLUGIN, STORE_BYTES, {{NULL, NULL}}},
     {"rig", RIG_PLUGIN, STORE_BYTES, {{NULL, NULL}}},
@@ -244,12 +247,32 @@ static bool run_store(const struct store *store, const char *file, char *memory)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: store-bench [-d FOLDER] [-t SECONDS]\n");
+	fprintf(stderr, "usage: store-bench [-d FOLDER] [-t SECONDS] [PLUGIN.so PATH [KEY=VALUE]...]\n");
 	return 2;
+}
+
+/* PLUGIN.so PATH [KEY=VALUE]... */
+static bool store_of(int count, char **arguments, struct store *store)
+{
+	const size_t limit = sizeof(store->options) / sizeof(store->options[0]) - 1;
+
+	if (count < 2 || (size_t)count - 2 > limit)
+		return false;
+	*store = (struct store){.name = "given", .plugin = arguments[0], .path = arguments[1]};
+	for (int i = 2; i < count; i++) {
+		store->options[i - 2].key = arguments[i];
+		arguments[i] = strchr(arguments[i], '=');
+		if (arguments[i] == NULL)
+			return false;
+		*arguments[i]++ = '\0';
+		store->options[i - 2].value = arguments[i];
+	}
+	return true;
 }
 
 int main(int argc, char **argv)
 {
+	struct store given;
 	const char *folder = "/var/tmp";
 	char file[4096];
 	char *memory;
@@ -264,7 +287,7 @@ int main(int argc, char **argv)
 		else
 			return usage();
 	}
-	if (optind != argc)
+	if (optind != argc && !store_of(argc - optind, argv + optind, &given))
 		return usage();
 	memory = mmap(NULL, 8u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
@@ -275,10 +298,12 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < LOADS; i++)
 		printf(" %14s", loads[i].title);
 	printf("\n");
-	for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
+	for (size_t i = 0; optind == argc && i < sizeof(stores) / sizeof(stores[0]); i++) {
 		all_ran = run_store(&stores[i], file, memory) && all_ran;
 		if (stores[i].path == NULL)
 			unlink(file);
 	}
+	if (optind != argc)
+		all_ran = run_store(&given, file, memory);
 	return all_ran && fh_violations() == 0 ? 0 : 1;
 }

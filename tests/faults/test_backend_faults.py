@@ -207,6 +207,14 @@ def not_ready(session):
     task.expect_sense(*DOWN)
 
 
+def wait_until_not_ready(session):
+    """An event reaches the workers soon, if not before the line in the log."""
+    deadline = time.monotonic() + 20
+    while session.execute(scsi.read16(0, 8), read_length=4096).good:
+        assert time.monotonic() < deadline, "the unit stays ready"
+    not_ready(session)
+
+
 def wait_until_ready(session):
     deadline = time.monotonic() + 20
     while not session.execute(scsi.read16(0, 8), read_length=4096).good:
@@ -279,7 +287,7 @@ def test_a_peer_that_leaves_hung_commands_behind_is_freed_after_they_end(bench):
 def test_a_lost_backend_is_not_ready_until_it_is_back(bench):
     bench.rig.order("event lost")
     bench.daemon.wait_for_log(rf"(?i){RIG}.*(lost|down)")
-    not_ready(bench.session)
+    wait_until_not_ready(bench.session)
     bench.rig.order("event back")
     wait_until_ready(bench.session)
 
@@ -287,7 +295,7 @@ def test_a_lost_backend_is_not_ready_until_it_is_back(bench):
 def test_a_fenced_backend_is_not_ready_for_ever(bench):
     bench.rig.order("event fenced")
     bench.daemon.wait_for_log(rf"(?i){RIG}.*took the store over")
-    not_ready(bench.session)
+    wait_until_not_ready(bench.session)
     bench.rig.order("event back")
     for _ in range(5):
         not_ready(bench.session)

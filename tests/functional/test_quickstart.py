@@ -34,8 +34,9 @@ def test_quickstart_serves_a_file_and_says_how_to_connect(tmp_path):
                 assert session.read_capacity() == ((1 << 30) // 512, 512)
                 session.write(0, b"\x51" * 4096)
                 session.execute(scsi.synchronize_cache10()).expect_good()
-            again = tools.run(str(QUICKSTART), "--background", "--dir", tmp_path, "--port", port, check=False)
-            assert again.returncode == 1 and str(port) in again.stdout, "the port is taken"
+            assert "runs already" in quickstart("--background", "--dir", tmp_path, "--port", port)
+            other = tools.run(str(QUICKSTART), "--background", "--dir", tmp_path / "other", "--port", port, check=False)
+            assert other.returncode == 1 and str(port) in other.stdout, "the port is taken"
         finally:
             quickstart("--stop", "--dir", tmp_path)
         assert not ports.listening_addresses(port)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import resource
 import struct
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import time
 import pytest
 from lib import daemon, healthy, scsi, tools
 from lib.initiator import LINUX_KEYS, LoginError, Session
+from lib.load import load_program
 
 MIB = 1 << 20
 
@@ -57,6 +59,28 @@ def test_a_daemon_sleeps_when_it_is_idle(tmp_path, busy_poll_us):
         before = cpu_seconds(running)
         time.sleep(1)
         assert cpu_seconds(running) - before < 0.3
+
+
+@pytest.fixture
+def many_descriptors():
+    """The usual soft limit for the daemon that the test starts; then, for the test itself, as many as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_1100_sessions_at_once_all_work(tmp_path, many_descriptors):
+    """More than the 1,024 descriptors that a process has unless it asks for more."""
+    with daemon.serve_targets(tmp_path, daemon.target("null:1G"), memory_limit="4G") as running, \
+            contextlib.ExitStack() as stack:
+        many_descriptors()
+        sessions = [stack.enter_context(Session(running.address, daemon.TARGET, timeout=60)) for _ in range(1100)]
+        for session in sessions:
+            session.settle()
+        tasks = [session.start(scsi.read16(0, 8), read_length=4096) for session in sessions]
+        for session, task in zip(sessions, tasks):
+            session.wait(task).expect_good()
 
 
 # ---- Memory ----
@@ -147,14 +171,6 @@ def test_half_a_write_from_everyone_does_not_deadlock(tmp_path):
 
 
 # ---- What an I/O costs ----
-
-def load_program():
-    installation = daemon.Installation()
-    path = pathlib.Path(installation.build or "", "tests/bench/iscsiload")
-    if not installation.build or not path.exists():
-        tools.missing("tests/bench/iscsiload of the build tree")
-    return path
-
 
 def run_load(running, seconds=3):
     """Reads of 4 KiB at depth 32; how many there were."""

@@ -295,7 +295,7 @@ Suite *compare_and_write_suite(void)
 	Suite *suite = suite_create("compare_and_write");
 	TCase *tests = tcase_create("one worker"), *threads = tcase_create("several workers");
 
-	tcase_add_checked_fixture(tests, setup, harness_teardown);
+	harness_add_fixture(tests, setup, harness_teardown);
 	tcase_add_test(tests, equal_blocks_are_replaced);
 	tcase_add_test(tests, miscompare_says_where_and_writes_nothing);
 	tcase_add_test(tests, zero_blocks_and_half_the_data);
@@ -306,7 +306,7 @@ Suite *compare_and_write_suite(void)
 	tcase_add_test(tests, orwrite_ors_in_steps);
 	tcase_add_test(tests, switched_off_they_are_no_commands);
 	suite_add_tcase(suite, tests);
-	tcase_set_timeout(threads, 60);
+	tcase_set_timeout(threads, HARNESS_DEADLINE_S);
 	tcase_add_test(threads, no_step_is_lost_between_workers);
 	suite_add_tcase(suite, threads);
 	return suite;

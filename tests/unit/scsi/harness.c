@@ -10,6 +10,12 @@ struct harness harness;
 
 enum { MEMORY_BYTES = 64 << 20 };
 
+void harness_add_fixture(TCase *tests, void (*setup)(void), void (*teardown)(void))
+{
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, HARNESS_DEADLINE_S);
+}
+
 void harness_default_spec(void)
 {
 	harness.spec = (struct scsi_logical_unit_spec){

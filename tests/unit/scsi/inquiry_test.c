@@ -166,7 +166,7 @@ Suite *inquiry_suite(void)
 	Suite *suite = suite_create("inquiry");
 	TCase *tests = tcase_create("inquiry");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, standard_data_names_the_unit);
 	tcase_add_test(tests, standard_data_is_cut_to_the_allocation_length);
 	tcase_add_test(tests, names_and_medium_come_from_the_spec);

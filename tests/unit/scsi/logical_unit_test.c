@@ -148,7 +148,7 @@ Suite *logical_unit_suite(void)
 	Suite *suite = suite_create("logical_unit");
 	TCase *tests = tcase_create("logical_unit");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, bad_specs_are_refused);
 	tcase_add_test(tests, unit_says_what_it_is);
 	tcase_add_test(tests, growth_is_told_to_every_nexus);

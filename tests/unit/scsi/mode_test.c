@@ -101,7 +101,7 @@ Suite *mode_suite(void)
 	Suite *suite = suite_create("mode");
 	TCase *tests = tcase_create("mode");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, all_pages_with_a_block_descriptor);
 	tcase_add_test(tests, ten_byte_form_has_a_long_block_descriptor);
 	tcase_add_test(tests, dbd_leaves_the_block_descriptor_out);

@@ -143,7 +143,7 @@ Suite *nexus_suite(void)
 	Suite *suite = suite_create("nexus");
 	TCase *tests = tcase_create("nexus");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, equal_map_changes_nothing);
 	tcase_add_test(tests, new_map_is_told_and_cleared_by_report_luns);
 	tcase_add_test(tests, unmapped_lun_has_its_commands_aborted);

@@ -30,7 +30,7 @@ static bool bit_is_ignored(const struct scsi_operation *row, unsigned byte, unsi
 		return false;
 	if (row->flags & SCSI_OP_SERVICE_ACTION && bit < 5)
 		return true;
-	return (row->also_byte_1 & 1u << bit) != 0 || (bit >= 5 && !(row->flags & SCSI_OP_PROTECTION));
+	return (row->also_byte_1 & 1u << bit) != 0 || (bit >= 5 && !(row->flags & SCSI_OP_STRICT_BYTE_1));
 }
 
 static void refuse_bit(const struct scsi_operation *row, unsigned byte, unsigned bit)
@@ -53,6 +53,8 @@ START_TEST(every_bit_outside_the_usage_mask_is_refused)
 	for (size_t i = 0; i < scsi_operations_count(); i++) {
 		const struct scsi_operation *row = scsi_operations_get(i);
 
+		if (!scsi_operation_offered(row, harness.unit))
+			continue;
 		for (unsigned byte = 1; byte < row->cdb_bytes; byte++)
 			for (unsigned bit = 0; bit < 8; bit++)
 				if (!(row->usage[byte] & 1u << bit) && !bit_is_ignored(row, byte, bit))
@@ -96,9 +98,11 @@ START_TEST(every_range_is_checked_without_overflow)
 		if (row->lba_bytes == 0)
 			continue;
 		run_row_expecting(row, HARNESS_BLOCKS + 1, 0, SCSI_ASC_LBA_OUT_OF_RANGE);
+		run_row_expecting(row, largest, 1, SCSI_ASC_LBA_OUT_OF_RANGE);
+		if (row->length_unit != SCSI_LENGTH_BLOCKS && row->length_unit != SCSI_LENGTH_RANGE)
+			continue;
 		run_row_expecting(row, HARNESS_BLOCKS, 1, SCSI_ASC_LBA_OUT_OF_RANGE);
 		run_row_expecting(row, HARNESS_BLOCKS - 1, 2, SCSI_ASC_LBA_OUT_OF_RANGE);
-		run_row_expecting(row, largest, 1, SCSI_ASC_LBA_OUT_OF_RANGE);
 		run_row_expecting(row, largest, 2, SCSI_ASC_LBA_OUT_OF_RANGE);
 	}
 }
@@ -222,7 +226,7 @@ Suite *operations_suite(void)
 	Suite *suite = suite_create("operations");
 	TCase *tests = tcase_create("operations");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, every_bit_outside_the_usage_mask_is_refused);
 	tcase_add_test(tests, bytes_behind_the_cdb_do_not_matter);
 	tcase_add_test(tests, every_range_is_checked_without_overflow);

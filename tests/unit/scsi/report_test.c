@@ -217,7 +217,7 @@ Suite *report_suite(void)
 	Suite *suite = suite_create("report");
 	TCase *tests = tcase_create("report");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, report_luns_lists_the_map);
 	tcase_add_test(tests, report_luns_lists_the_well_known_unit_on_request);
 	tcase_add_test(tests, report_luns_is_cut_and_says_the_whole_length);

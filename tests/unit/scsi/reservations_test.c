@@ -752,7 +752,7 @@ Suite *reservations_suite(void)
 	Suite *suite = suite_create("reservations");
 	TCase *tests = tcase_create("persistent"), *kept = tcase_create("kept"), *legacy = tcase_create("legacy");
 
-	tcase_add_checked_fixture(tests, setup, teardown);
+	harness_add_fixture(tests, setup, teardown);
 	tcase_add_test(tests, registering_changing_and_unregistering);
 	tcase_add_test(tests, wrong_keys_conflict);
 	tcase_add_test(tests, unregistering_what_is_not_registered_does_nothing);
@@ -780,13 +780,13 @@ Suite *reservations_suite(void)
 	tcase_add_test(tests, reservation_outlives_its_nexus);
 	tcase_add_test(tests, switched_off_they_are_no_commands);
 	suite_add_tcase(suite, tests);
-	tcase_add_checked_fixture(kept, setup, teardown);
+	harness_add_fixture(kept, setup, teardown);
 	tcase_add_test(kept, aptpl_needs_somebody_to_keep_it);
 	tcase_add_test(kept, aptpl_survives_a_restart);
 	tcase_add_test(kept, what_cannot_be_kept_does_not_happen);
 	tcase_add_test(kept, damaged_text_is_refused);
 	suite_add_tcase(suite, kept);
-	tcase_add_checked_fixture(legacy, setup, teardown);
+	harness_add_fixture(legacy, setup, teardown);
 	tcase_add_test(legacy, legacy_reservation_excludes_others);
 	tcase_add_test(legacy, legacy_reservation_goes_with_its_nexus);
 	tcase_add_test(legacy, legacy_reservation_goes_with_a_reset);

@@ -111,7 +111,7 @@ Suite *sense_suite(void)
 	tcase_add_test(encoding, field_pointer_in_both_formats);
 	tcase_add_test(encoding, descriptor_format_holds_64_bits);
 	suite_add_tcase(suite, encoding);
-	tcase_add_checked_fixture(errors, harness_setup, harness_teardown);
+	harness_add_fixture(errors, harness_setup, harness_teardown);
 	tcase_add_loop_test(errors, store_errors_have_their_meaning, 0, sizeof(meanings) / sizeof(meanings[0]));
 	tcase_add_test(errors, medium_errors_say_the_block);
 	suite_add_tcase(suite, errors);

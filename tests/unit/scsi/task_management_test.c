@@ -181,7 +181,7 @@ Suite *task_management_suite(void)
 	Suite *suite = suite_create("task_management");
 	TCase *tests = tcase_create("task_management");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, abort_task_ends_one_command_silently);
 	tcase_add_test(tests, abort_asks_the_store_to_give_up);
 	tcase_add_test(tests, abort_task_ends_what_is_blocked_or_collected);

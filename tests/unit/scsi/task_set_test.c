@@ -133,7 +133,7 @@ Suite *task_set_suite(void)
 	Suite *suite = suite_create("task_set");
 	TCase *tests = tcase_create("task_set");
 
-	tcase_add_checked_fixture(tests, harness_setup, harness_teardown);
+	harness_add_fixture(tests, harness_setup, harness_teardown);
 	tcase_add_test(tests, simple_commands_run_together);
 	tcase_add_test(tests, ordered_waits_for_all_before_it_and_holds_up_all_behind_it);
 	tcase_add_test(tests, head_of_queue_overtakes_what_is_blocked);

@@ -105,8 +105,9 @@ END_TEST
 
 static struct request write_same(uint8_t flags, uint64_t lba, uint32_t blocks)
 {
-	return (struct request){
-	    .cdb = {0x93, flags, BE64(lba), BE32(blocks), 0, 0}, .data_out = block, .data_out_length = flags & 1 ? 0 : 512};
+	return (struct request){.cdb = {0x93, flags, BE64(lba), BE32(blocks), 0, 0},
+				.data_out = block,
+				.data_out_length = flags & 1 ? 0 : 512};
 }
 
 START_TEST(write_same_of_zeros_is_the_store_s)
@@ -201,7 +202,7 @@ Suite *unmap_suite(void)
 	Suite *suite = suite_create("unmap");
 	TCase *tests = tcase_create("unmap");
 
-	tcase_add_checked_fixture(tests, setup, harness_teardown);
+	harness_add_fixture(tests, setup, harness_teardown);
 	tcase_add_test(tests, unmap_takes_every_descriptor);
 	tcase_add_test(tests, unmap_checks_all_before_it_does_any);
 	tcase_add_test(tests, unmap_of_nothing_is_good);
