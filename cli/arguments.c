@@ -47,6 +47,9 @@ enum {
 	OPTION_BLOCK_SIZE,
 	OPTION_SERIAL,
 	OPTION_TPGT,
+	OPTION_WATCH,
+	OPTION_INTERVAL,
+	OPTION_ROUNDS,
 	OPTION_VERSION,
 	OPTION_HELP,
 };
@@ -65,6 +68,9 @@ static const struct option long_options[] = {
     {"block-size", required_argument, NULL, OPTION_BLOCK_SIZE},
     {"serial", required_argument, NULL, OPTION_SERIAL},
     {"tpgt", required_argument, NULL, OPTION_TPGT},
+    {"watch", no_argument, NULL, OPTION_WATCH},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"rounds", required_argument, NULL, OPTION_ROUNDS},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
     {0},
@@ -110,6 +116,9 @@ static void take_switch(struct arguments *arguments, int option)
 	case OPTION_READ_ONLY:
 		arguments->read_only = true;
 		break;
+	case OPTION_WATCH:
+		arguments->watch = true;
+		break;
 	case OPTION_VERSION:
 		end_with("tgtkit " PACKAGE_VERSION "\n");
 		break;
@@ -149,6 +158,12 @@ static void take(struct arguments *arguments, int option)
 		break;
 	case OPTION_SERIAL:
 		arguments->serial = optarg;
+		break;
+	case OPTION_INTERVAL:
+		arguments->interval = optarg;
+		break;
+	case OPTION_ROUNDS:
+		arguments->rounds = optarg;
 		break;
 	case OPTION_TPGT:
 		json_array_append_new(arguments->groups, json_integer(arguments_number(optarg, "--tpgt", 65535)));

@@ -15,8 +15,8 @@ struct arguments {
 	const char *positions[ARGUMENTS_POSITIONS];
 	size_t count;
 	bool json; /* -o json */
-	bool force, shrink, create, read_only;
-	const char *size, *alias, *backend, *block_size, *serial;
+	bool force, shrink, create, read_only, watch;
+	const char *size, *alias, *backend, *block_size, *serial, *interval, *rounds;
 	json_t *options; /* --option KEY=VALUE, an object */
 	json_t *groups;	 /* --tpgt TAG, an array */
 };

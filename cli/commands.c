@@ -28,6 +28,7 @@ static const struct verb {
     {"tpgt", "delete", 1, 1, "TAG", tpgt_delete},
     {"session", "list", 0, 0, "", session_list},
     {"session", "drop", 1, 1, "ID", session_drop},
+    {"stats", NULL, 0, 0, "[--watch [--interval SECONDS] [--rounds NUMBER]]", stats_show},
     {"plugin", "list", 0, 0, "", plugin_list},
     {"plugin", "info", 1, 1, "NAME", plugin_info},
     {"plugin", "check", 1, 1, "FILE", plugin_check},
@@ -52,6 +53,7 @@ const char *commands_help(void)
 	       "  session  list | drop ID\n"
 	       "  plugin   list | info NAME | check FILE\n"
 	       "  config   show | save FILE | reload | check [FILE]\n"
+	       "  stats    [--watch [--interval SECONDS] [--rounds NUMBER]]\n"
 	       "  version\n"
 	       "\n"
 	       "Sizes take K, M, G, T or P (powers of 1024).  The daemon's socket is " TGTKIT_RUNDIR "/api.sock.\n"

@@ -13,6 +13,8 @@ static const struct route {
 	mgmt_route_handler *handle;
 } routes[] = {
     {"GET", {"healthz"}, mgmt_get_health},
+    {"GET", {"metrics"}, mgmt_get_metrics},
+    {"GET", {"v1", "stats"}, mgmt_get_stats},
     {"GET", {"v1", "version"}, mgmt_get_version},
     {"GET", {"v1", "targets"}, mgmt_get_targets},
     {"POST", {"v1", "targets"}, mgmt_create_target},

@@ -17,6 +17,8 @@ mgmt_route_handler mgmt_get_version, mgmt_get_health, mgmt_get_targets, mgmt_get
     mgmt_get_groups, mgmt_get_group, mgmt_get_config;
 /* plugins_view.c */
 mgmt_route_handler mgmt_get_plugins, mgmt_get_plugin, mgmt_check_plugin;
+/* stats.c, metrics.c */
+mgmt_route_handler mgmt_get_stats, mgmt_get_metrics;
 /* sessions.c */
 mgmt_route_handler mgmt_get_sessions, mgmt_get_session, mgmt_delete_session;
 /* edits.c */

@@ -77,6 +77,8 @@ def running(tmp_path, make_image):
 def walk_reads(walk):
     walk(200, "GET", "/healthz")
     walk(200, "GET", "/v1/version")
+    walk(200, "GET", "/v1/stats")
+    assert "tgtkit_build_info" in walk(200, "GET", "/metrics")
     walk(200, "GET", "/v1/targets")
     walk(200, "GET", "/v1/targets/{iqn}", iqn=daemon.TARGET)
     walk(404, "GET", "/v1/targets/{iqn}", iqn=MADE)
