@@ -28,20 +28,21 @@ enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTC
 #define PERSISTENT_RESERVE_IN(title, action)                                                                           \
 	{                                                                                                              \
 		.name = (title), .code = 0x5e, .service_action = (action), .cdb_bytes = 10, ALLOCATION(7, 2),          \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY, .usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0},   \
-		.reply_bytes = UINT16_MAX, .offered = spc_persistent_reservations_offered,                             \
-		.execute = spc_persistent_reserve_in,                                                                  \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY,                      \
+		.usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0}, .reply_bytes = UINT16_MAX,                                     \
+		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_in,                  \
 	}
 #define PERSISTENT_RESERVE_OUT(title, action)                                                                          \
 	{                                                                                                              \
 		.name = (title), .code = 0x5f, .service_action = (action), .cdb_bytes = 10, PARAMETERS(5, 4),          \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY | SCSI_OP_CONFIGURES,                      \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY | SCSI_OP_CONFIGURES, \
 		.usage = {0, 0, 0xff, 0, 0, FF4, 0}, .decode = spc_persistent_reserve_out_decode,                      \
 		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_out,                 \
 	}
 
 enum {
-	SANITIZE_FLAGS = SCSI_OP_SERVICE_ACTION | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_MEDIUM | SCSI_OP_SANITIZES | SCSI_OP_CONFIGURES,
+	SANITIZE_FLAGS =
+	    SCSI_OP_SERVICE_ACTION | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_MEDIUM | SCSI_OP_SANITIZES | SCSI_OP_CONFIGURES,
 };
 
 static struct scsi_operation table[] = {

@@ -200,7 +200,8 @@ static bool take_overwrite(struct scsi_command *command, struct sanitize *saniti
 
 	if (command->data_out_length != command->transfer_length)
 		return scsi_sense_fail(command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
-	rt_segments_read(command->data_out.segments, command->data_out.segment_count, 0, list, command->data_out_length);
+	rt_segments_read(command->data_out.segments, command->data_out.segment_count, 0, list,
+			 command->data_out_length);
 	length = rt_get_be16(list + 2);
 	/* libiscsi's suite, like SBC-4 5.30.2, has faults of the list answered as faults of the CDB. */
 	if ((list[0] & OVERWRITE_COUNT) == 0 || (list[0] & TEST) != 0 || length == 0 ||
@@ -228,8 +229,7 @@ static bool lane_has_no_medium_command(struct scsi_visit *visit, struct scsi_lan
 {
 	const struct sanitize *sanitize = visit->context;
 
-	RT_LIST_FOR_EACH(node, &lane->executing)
-	{
+	RT_LIST_FOR_EACH (node, &lane->executing) {
 		const struct scsi_command *command = RT_CONTAINER_OF(node, struct scsi_command, in_lane);
 
 		if ((command->operation->gate & SCSI_ACCESS_SANITIZING) && command->detached_state != sanitize)

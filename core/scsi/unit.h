@@ -52,7 +52,7 @@ struct scsi_logical_unit {
 	_Atomic bool write_cache, descriptor_sense; /* mode parameters */
 	_Atomic uint64_t blocks;
 	_Atomic unsigned sanitize_progress; /* of 65536 */
-	bool sanitize_ause;                 /* of the last SANITIZE, which holds the configuration lock */
+	bool sanitize_ause;		    /* of the last SANITIZE, which holds the configuration lock */
 	struct store *store;
 	const struct tgtkit_capabilities *capabilities;
 	uint32_t block_bytes, block_shift;
