@@ -141,7 +141,7 @@ static struct scsi_operation table[] = {
 	.code = 0x1b,
 	.cdb_bytes = 6,
 	.access = SCSI_CLASS_QUERY,
-	.usage = {0, 0x01, 0, 0, 0x07, 0},
+	.usage = {0, 0x01, 0, 0, 0xf7, 0},
 	.decode = sbc_start_stop_decode,
 	.execute = sbc_start_stop,
     },
