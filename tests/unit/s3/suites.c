@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+
+#include "unit/runner.h"
+
+Suite *format_suite(void);
+Suite *protocol_suite(void);
+Suite *sigv4_suite(void);
+Suite *text_suite(void);
+
+const unit_suite_function unit_suites[] = {text_suite, sigv4_suite, format_suite, protocol_suite, NULL};
