@@ -46,7 +46,11 @@ int s3_status_errno(long status, const char *code)
 		return -ENOSPC;
 	if (s3_classify(status, code) == S3_RETRY)
 		return -ETIMEDOUT;
+	if (strcmp(code, "NoSuchBucket") == 0)
+		return -ENXIO;
 	switch (status) {
+	case 501:
+		return -ENOSYS;
 	case 403:
 	case 401:
 		return -EACCES;

@@ -19,7 +19,8 @@ enum s3_verdict {
 /* `status` 0: no answer, or a broken one.  `code` is S3's, "" if it gave none. */
 enum s3_verdict s3_classify(long status, const char *code);
 
-/* The errno for what was given up: 0 for 2xx. */
+/* The errno for what was given up: 0 for 2xx.  -ENOENT: no such key, -ENXIO: no such bucket, -EEXIST: a condition does
+ * not hold, -ENOSYS: the server does not know this request. */
 int s3_status_errno(long status, const char *code);
 
 /* Before attempt `attempt` (1: the first repetition): exponential to 5 s, half of it random. */

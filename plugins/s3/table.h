@@ -11,7 +11,7 @@
 struct s3_table {
 	struct s3_name **blocks;
 	uint64_t block_count;
-	uint64_t chunk_count; /* indices from here on are refused */
+	_Atomic uint64_t chunk_count; /* indices from here on are refused; a resize makes it grow */
 };
 
 void s3_table_init(struct s3_table *table, uint64_t chunk_count);
