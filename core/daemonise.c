@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -54,6 +55,13 @@ static void replace_with_null(int fd)
 	close(null);
 }
 
+/* Whatever the caller had open, a pipe that somebody waits for the end of, say, is not the daemon's to keep. */
+static void close_inherited(void)
+{
+	close_range(STDERR_FILENO + 1, (unsigned)ready_fd - 1, 0);
+	close_range((unsigned)ready_fd + 1, UINT_MAX, 0);
+}
+
 void daemonise_fork(void)
 {
 	int fds[2];
@@ -68,8 +76,8 @@ void daemonise_fork(void)
 		close(fds[1]);
 		wait_for_child(child, fds[0]);
 	}
-	close(fds[0]);
 	ready_fd = fds[1];
+	close_inherited();
 	if (setsid() < 0)
 		fail("setsid");
 	/* The working folder stays, so that relative paths mean what they meant to the caller. */

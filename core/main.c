@@ -88,7 +88,8 @@ static void read_configuration(struct tgtkitd *self, struct spec_problems *probl
 		conf_set(options->settings[i], &self->configuration, problems);
 }
 
-/* Reads, loads the plugins, checks.  0, or EXIT_FAILURE after every problem has been reported. */
+/* Reads, loads the plugins, checks.  0, or EXIT_FAILURE after every problem has been reported.  A check alone says what
+ * is wrong, and nothing else unless asked. */
 static int load_configuration(struct tgtkitd *self, struct spec_problems *problems)
 {
 	const struct daemon_spec *daemon = &self->configuration.daemon;
@@ -98,7 +99,7 @@ static int load_configuration(struct tgtkitd *self, struct spec_problems *proble
 	if (problems->count)
 		return EXIT_FAILURE;
 	if (!rt_log_level_parse(daemon->log_level, &level))
-		rt_log_set_level(level);
+		rt_log_set_level(self->options.check && level == RT_LOG_INFO ? RT_LOG_WARNING : level);
 	store_plugins_scan(daemon->plugin_dirs, daemon->plugin_dir_count);
 	target_check(&self->configuration, problems);
 	return problems->count ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -243,9 +243,10 @@ struct tgtkit_host {
 	/* Any thread, also inside `submit`; exactly once per request that `submit` took with 0.  Only enqueues: never
 	 * calls back into the plugin. */
 	void (*complete)(struct tgtkit_request *request, int status);
-	/* Any thread: owed once after `submit` returned -EAGAIN, when the queue takes requests again. */
+	/* Any thread: owed once after `submit` returned -EAGAIN, when the queue takes requests again.  Only enqueues. */
 	void (*queue_ready)(struct tgtkit_queue *queue);
-	/* Any thread, from inside `open` (whose return a plugin's own thread cannot know) to the return of `close`. */
+	/* Any thread, from inside `open` (whose return a plugin's own thread cannot know) to the return of `close`.  Only
+	 * enqueues. */
 	void (*event)(struct tgtkit_unit *unit, int event);
 
 	/* Any thread.  Alignment a power of two.  NULL when there is no memory. */

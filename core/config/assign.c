@@ -79,13 +79,17 @@ static int assign_number(const struct conf_key *key, void *to, const char *text,
 static int assign_string(const struct conf_key *key, const char **to, const char *text, struct target_arena *arena,
 			 char error[static CONF_ERROR_BYTES])
 {
-	const char *wrong = key->check ? key->check(text) : NULL;
+	char *copy = target_arena_strdup(arena, text);
+	const char *wrong;
 
+	if (key->normalise)
+		key->normalise(copy);
+	wrong = key->check ? key->check(copy) : NULL;
 	if (wrong) {
 		snprintf(error, CONF_ERROR_BYTES, "\"%.64s\": %s", text, wrong);
 		return -EINVAL;
 	}
-	*to = target_arena_strdup(arena, text);
+	*to = copy;
 	return 0;
 }
 

@@ -10,8 +10,6 @@
 		.name = (label), .keys = (rows), .count = COUNT(rows)                                                  \
 	}
 
-/* clang-format off: a table reads by its columns */
-
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define UNAVAILABLE(key, only)                                                                                         \
 	{                                                                                                              \
@@ -137,7 +135,8 @@ static const struct conf_key parameter_keys[] = {
 static const struct conf_table parameter_table = TABLE("parameters", parameter_keys);
 
 static const struct conf_key target_keys[] = {
-    {"name", CONF_STRING, CONF_RECREATE, AT(target_spec, name), .required = true, .check = conf_check_target_name},
+    {"name", CONF_STRING, CONF_RECREATE, AT(target_spec, name), .required = true, .normalise = iscsi_name_normalise,
+     .check = conf_check_target_name},
     {"alias", CONF_STRING, CONF_LIVE, AT(target_spec, alias), .fallback = "", .check = conf_check_alias},
     {"portal_groups", CONF_CUSTOM, CONF_LIVE, .read = conf_read_group_tags},
     {"luns", CONF_CUSTOM, CONF_LIVE, .read = conf_read_luns},

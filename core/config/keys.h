@@ -61,6 +61,7 @@ struct conf_key {
 	const char *fallback;	   /* the default, as a person writes it; NULL: none */
 	bool required;
 	const struct conf_table *group;
+	void (*normalise)(char *text);		/* STRING: in place, before the check */
 	const char *(*check)(const char *text); /* STRING: NULL, or what is wrong with it */
 	int (*parse)(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);
 	void (*read)(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,

@@ -12,6 +12,7 @@
 #include "iscsi/late_data.h"
 #include "iscsi/session.h"
 #include "iscsi/task.h"
+#include "scsi/sense.h"
 
 static struct rt_memory *memory_of(const struct iscsi_task *task)
 {
@@ -40,7 +41,7 @@ void iscsi_data_out_fail(struct iscsi_task *task, uint8_t asc, uint8_t ascq)
 	}
 	if (task->state != ISCSI_TASK_COLLECTING)
 		return;
-	scsi_command_fail_transport(&task->command, asc, ascq);
+	scsi_command_fail_transport(&task->command, SCSI_KEY_ABORTED_COMMAND, asc, ascq);
 	iscsi_task_respond(task);
 }
 

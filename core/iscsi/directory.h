@@ -37,12 +37,61 @@ struct iscsi_target_port {
 	uint16_t relative_target_port_id; /* 1 to 65535, daemon-wide */
 };
 
+/* CHAP, RFC 7143 12.1.3; the numbers of the algorithms are IANA's. */
+enum iscsi_chap_algorithm {
+	ISCSI_CHAP_MD5 = 5,
+	ISCSI_CHAP_SHA1 = 6,
+	ISCSI_CHAP_SHA256 = 7,
+	ISCSI_CHAP_SHA3_256 = 8,
+};
+
+#define ISCSI_CHAP_SMALLEST_SECRET_BYTES 12u
+#define ISCSI_CHAP_LARGEST_SECRET_BYTES	 255u
+
+struct iscsi_account {
+	const char *name; /* 255 bytes at most; NULL: no account */
+	const uint8_t *secret;
+	size_t secret_bytes; /* in the bounds above */
+};
+
+struct iscsi_user {
+	struct iscsi_account account;
+	const char *initiator; /* pattern of the names of the initiators that may log in as this user; NULL: any */
+};
+
+/* Zeroed: nobody has to authenticate. */
+struct iscsi_authentication {
+	bool required; /* CHAP; without users nobody passes */
+	const struct iscsi_user *users;
+	size_t user_count;
+	struct iscsi_account mutual;		      /* who the target is to an initiator that asks */
+	const enum iscsi_chap_algorithm *algorithms; /* best first; none: all of them, the strongest first */
+	size_t algorithm_count;
+};
+
+/* An address and a prefix length.  Zeroed: any address. */
+struct iscsi_address_range {
+	int family; /* AF_INET, AF_INET6 or 0 */
+	uint8_t prefix_bits;
+	uint8_t bytes[16]; /* as on the wire; IPv4: the first four */
+};
+
+struct iscsi_access_rule {
+	const char *initiator; /* pattern of its name; NULL: any */
+	struct iscsi_address_range address;
+	struct scsi_lun_map *lun_map; /* what this rule lets through; the snapshot holds a reference */
+};
+
 struct iscsi_target {
 	const char *name, *alias; /* alias may be "" */
 	const struct iscsi_target_port *ports;
 	size_t port_count;
 	struct iscsi_target_parameters parameters;
 	struct scsi_lun_map *lun_map; /* what an admitted initiator sees; the snapshot holds a reference */
+	struct iscsi_authentication authentication;
+	bool restricted; /* only initiators that a rule lets through, the first that matches, and with its LUN map */
+	const struct iscsi_access_rule *rules;
+	size_t rule_count;
 };
 
 struct iscsi_portal {
@@ -64,12 +113,23 @@ struct iscsi_directory {
 	size_t target_count;
 	const struct iscsi_portal_group *groups; /* ascending by tag */
 	size_t group_count;
+	struct iscsi_authentication discovery_authentication;
 };
 
 struct iscsi_directory *iscsi_directory_hold(struct iscsi_directory *directory);
 void iscsi_directory_drop(struct iscsi_directory *directory);
 const struct iscsi_target *iscsi_directory_find_target(const struct iscsi_directory *directory, const char *name);
 const struct iscsi_target_port *iscsi_target_find_port(const struct iscsi_target *target, uint16_t tag);
+
+/* The LUN map for an initiator at an address; NULL: it is not admitted.  `address` may be NULL: not known, so that rules
+ * about addresses do not match. */
+struct scsi_lun_map *iscsi_target_admit(const struct iscsi_target *target, const char *initiator_name,
+					const struct sockaddr_storage *address);
+/* "192.0.2.0/24", "2001:db8::/32", or an address alone.  0 or -EINVAL; bits beyond the prefix must be zero. */
+int iscsi_address_range_parse(const char *text, struct iscsi_address_range *range);
+bool iscsi_address_range_contains(const struct iscsi_address_range *range, const struct sockaddr_storage *address);
+/* A pattern of initiator names: * stands for any characters, ? for one; ASCII letters match without case. */
+bool iscsi_name_matches(const char *pattern, const char *name);
 
 /* RFC 7143 4.2.7.1 and RFC 3722: iqn., eui. or naa. with legal characters, 223 bytes at most, in normal form: RFC 3722
  * folds case, so a name with capitals is valid only after iscsi_name_normalise. */

@@ -123,6 +123,8 @@ static void add_target(const struct iscsi_text_context *context, const struct is
 	size_t before = response->length, after_name;
 	char text[ENDPOINT_TEXT_BYTES];
 
+	if (!iscsi_target_admit(target, context->initiator_name, context->initiator_address))
+		return;
 	iscsi_text_add(response, "TargetName", target->name);
 	after_name = response->length;
 	for (size_t i = 0; i < target->port_count; i++) {

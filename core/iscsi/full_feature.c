@@ -164,15 +164,18 @@ static void handle(struct iscsi_connection *connection, const uint8_t *bhs, cons
 /* A numbered or immediate PDU other than SCSI Command. */
 static void in_order(struct iscsi_connection *connection, const uint8_t *bhs, const uint8_t *data)
 {
+	/* Data of a PDU that has no use for any was dropped. */
+	uint32_t length = data ? connection->receiver.data_bytes : 0;
+
 	switch (iscsi_command_order(connection->session, bhs)) {
 	case ISCSI_OUTSIDE_WINDOW:
 		break;
 	case ISCSI_BEFORE_ITS_TURN:
-		hold_pdu(connection, bhs, data, connection->receiver.data_bytes);
+		hold_pdu(connection, bhs, data, length);
 		break;
 	case ISCSI_IN_TURN:
 		iscsi_command_number_taken(connection->session, bhs);
-		handle(connection, bhs, data, connection->receiver.data_bytes);
+		handle(connection, bhs, data, length);
 		if (connection->state == ISCSI_CONNECTION_FULL_FEATURE)
 			iscsi_deliver_held(connection);
 		break;

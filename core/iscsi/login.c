@@ -29,6 +29,7 @@ void iscsi_login_free(struct iscsi_login *login)
 		return;
 	iscsi_text_free(&login->text);
 	iscsi_text_free(&login->response);
+	free(login->security.challenge);
 	free(login);
 }
 
@@ -156,6 +157,16 @@ static bool join(struct iscsi_login *login, const uint8_t *data, uint32_t data_b
 	return true;
 }
 
+/* The target's own offers go out when the initiator would leave the stage, and the next request has to answer them. */
+static bool propose(struct iscsi_login *login)
+{
+	if (iscsi_negotiation_is_pending(&login->negotiation))
+		return iscsi_login_fail(login, ISCSI_LOGIN_INITIATOR_ERROR, "an offer of the target was not answered");
+	if (login->transit)
+		iscsi_negotiation_propose(&login->negotiation, &login->response);
+	return true;
+}
+
 /* The whole request is in login->text. */
 static bool take_request(struct iscsi_login *login, bool transit)
 {
@@ -166,12 +177,8 @@ static bool take_request(struct iscsi_login *login, bool transit)
 	login->transit = transit;
 	taken = iscsi_login_take_text(login, login->text.bytes ? login->text.bytes : "", login->text.length);
 	iscsi_text_free(&login->text);
-	if (taken && login->stage == ISCSI_STAGE_SECURITY)
-		taken = iscsi_login_end_security_text(login, transit);
-	else if (taken && transit && !iscsi_negotiation_is_pending(&login->negotiation))
-		iscsi_negotiation_propose(&login->negotiation, &login->response);
-	else if (taken && iscsi_negotiation_is_pending(&login->negotiation))
-		taken = iscsi_login_fail(login, ISCSI_LOGIN_INITIATOR_ERROR, "an offer of the target was not answered");
+	if (taken && login->stage == ISCSI_STAGE_OPERATIONAL)
+		taken = propose(login);
 	if (taken && login->response.failed)
 		taken = iscsi_login_fail(login, ISCSI_LOGIN_OUT_OF_RESOURCES, "no memory");
 	return taken;
@@ -180,7 +187,7 @@ static bool take_request(struct iscsi_login *login, bool transit)
 static bool may_transit(const struct iscsi_login *login)
 {
 	if (login->stage == ISCSI_STAGE_SECURITY)
-		return login->security_settled;
+		return login->security.state == ISCSI_SECURITY_SETTLED;
 	return !iscsi_negotiation_is_pending(&login->negotiation);
 }
 

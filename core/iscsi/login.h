@@ -24,9 +24,10 @@ struct iscsi_login_context {
 	struct iscsi_directory *directory; /* a reference is held by the caller while the login lasts */
 	uint16_t portal_group_tag;
 	const char *peer; /* "192.0.2.7:51234", for messages; outlives the login */
+	const struct sockaddr_storage *peer_address; /* for access rules; outlives the login; NULL: not known */
 };
 
-struct iscsi_login; /* a few hundred bytes, and the text while it lasts */
+struct iscsi_login; /* about 1 KiB, and the text while a request or its answer is under way */
 
 struct iscsi_login *iscsi_login_create(const struct iscsi_login_context *context); /* NULL: no memory */
 void iscsi_login_free(struct iscsi_login *login);
@@ -60,6 +61,7 @@ struct iscsi_login_result {
 	bool discovery;
 	const struct iscsi_target *target;    /* NULL for discovery; of the context's directory */
 	const struct iscsi_target_port *port; /* NULL for discovery */
+	struct scsi_lun_map *lun_map;	      /* what the access rules show of the target; no reference of its own */
 	const char *initiator_name, *initiator_alias;
 	uint8_t isid[6];
 	uint16_t tsih, cid;

@@ -6,23 +6,38 @@
 #ifndef TGTKIT_ISCSI_LOGIN_PRIVATE_H
 #define TGTKIT_ISCSI_LOGIN_PRIVATE_H
 
+#include "iscsi/chap.h"
 #include "iscsi/keys.h"
 #include "iscsi/login.h"
 #include "iscsi/negotiation.h"
 
 enum iscsi_login_stage { ISCSI_STAGE_SECURITY = 0, ISCSI_STAGE_OPERATIONAL = 1, ISCSI_STAGE_FULL_FEATURE = 3 };
 
+enum iscsi_security_state {
+	ISCSI_SECURITY_METHOD,	  /* AuthMethod is awaited */
+	ISCSI_SECURITY_ALGORITHM, /* CHAP was agreed, CHAP_A is awaited */
+	ISCSI_SECURITY_RESPONSE,  /* the challenge is out */
+	ISCSI_SECURITY_SETTLED,	  /* the initiator is admitted */
+};
+
+struct iscsi_login_security {
+	enum iscsi_security_state state;
+	/* Of AuthMethod to CHAP_R in the request that is being read. */
+	const char *values[ISCSI_KEY_CHAP_R - ISCSI_KEY_AUTH_METHOD + 1];
+	struct iscsi_chap_challenge *challenge; /* owned; NULL unless CHAP is under way */
+};
+
 struct iscsi_login {
 	struct iscsi_login_context context;
 	struct iscsi_login_result result;
 	struct iscsi_negotiation negotiation;
+	struct iscsi_login_security security;
 	enum iscsi_login_status status; /* of the failure, once there is one */
 	enum iscsi_login_stage stage;
 	uint32_t initiator_task_tag;
 	uint32_t requests;
-	bool begun;	 /* the first PDU was seen */
-	bool identified; /* the first whole request was seen: initiator, session type and target are known */
-	bool security_settled;
+	bool begun;		/* the first PDU was seen */
+	bool identified;	/* the first whole request was seen: initiator, session type and target are known */
 	uint64_t seen;		/* one bit per key, all requests together */
 	struct iscsi_text text; /* of the request, while it comes in several PDUs */
 	struct iscsi_text response;
@@ -42,9 +57,9 @@ bool iscsi_login_take_text(struct iscsi_login *login, const char *text, size_t l
 
 /* The first whole request has said who wants what: whether it needs a security stage, and may have it. */
 bool iscsi_login_begin_security(struct iscsi_login *login);
-/* One key of the security stage. */
-bool iscsi_login_take_security_key(struct iscsi_login *login, enum iscsi_key_id id, const char *value);
-/* All keys of a request in the security stage were taken; `transit`: the initiator wants to leave the stage. */
-bool iscsi_login_end_security_text(struct iscsi_login *login, bool transit);
+/* One key of the security stage; the value stays valid until the text is ended. */
+void iscsi_login_take_security_key(struct iscsi_login *login, enum iscsi_key_id id, const char *value);
+/* All keys of a request in the security stage were taken. */
+bool iscsi_login_end_security_text(struct iscsi_login *login);
 
 #endif

@@ -105,8 +105,10 @@ static bool take_known(struct iscsi_login *login, enum iscsi_key_id id, const st
 		iscsi_text_add(&login->response, key->name, "Reject");
 		return true;
 	}
-	if (key->function == ISCSI_KEY_SECURITY)
-		return iscsi_login_take_security_key(login, id, pair->value);
+	if (key->function == ISCSI_KEY_SECURITY) {
+		iscsi_login_take_security_key(login, id, pair->value);
+		return true;
+	}
 	if (iscsi_negotiation_take(&login->negotiation, id, pair->value, &login->response) != 0)
 		return iscsi_login_fail(login, ISCSI_LOGIN_INITIATOR_ERROR, "%s=%s is not allowed here", key->name,
 					pair->value);
@@ -215,7 +217,8 @@ bool iscsi_login_take_text(struct iscsi_login *login, const char *text, size_t l
 		return false;
 	if (!take_others(login, text, length))
 		return false;
-	if (login->stage == ISCSI_STAGE_OPERATIONAL)
-		iscsi_negotiation_end_text(&login->negotiation, &login->response);
+	if (login->stage == ISCSI_STAGE_SECURITY)
+		return iscsi_login_end_security_text(login);
+	iscsi_negotiation_end_text(&login->negotiation, &login->response);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include "iscsi/data_in.h"
 #include "iscsi/full_feature.h"
 #include "iscsi/late_data.h"
+#include "scsi/sense.h"
 
 static struct iscsi_task **bucket_of(struct iscsi_session *session, uint32_t initiator_task_tag)
 {
@@ -167,10 +168,27 @@ void iscsi_task_end(struct iscsi_task *task)
 	iscsi_task_drop(task);
 }
 
+/* The initiator expects data to move the other way, or both ways, and the CDB says different.  No expectation at all is
+ * an overflow, which the residual tells. */
+static bool is_wrong_direction(const struct iscsi_task *task)
+{
+	enum scsi_direction direction = task->command.direction;
+
+	if (!task->expected_data_transfer_length || direction == SCSI_NO_DATA)
+		return false;
+	return task->read != (direction == SCSI_DATA_IN) || task->write != (direction == SCSI_DATA_OUT);
+}
+
 void iscsi_task_deliver(struct iscsi_task *task)
 {
 	task->delivered = true;
 	if (!scsi_command_prepare(&task->command)) {
+		iscsi_task_respond(task);
+		return;
+	}
+	if (is_wrong_direction(task)) {
+		/* INVALID FIELD IN COMMAND INFORMATION UNIT */
+		scsi_command_fail_transport(&task->command, SCSI_KEY_ILLEGAL_REQUEST, 0x0e, 0x03);
 		iscsi_task_respond(task);
 		return;
 	}

@@ -29,6 +29,7 @@ void iscsi_text_add(struct iscsi_text *text, const char *key, const char *value)
 struct iscsi_text_context {
 	struct iscsi_directory *directory;
 	const char *initiator_name;
+	const struct sockaddr_storage *initiator_address; /* for access rules; NULL: not known */
 	const struct iscsi_target *target;	      /* of a normal session; NULL in discovery */
 	const struct sockaddr_storage *local_address; /* that the initiator connected to */
 	struct iscsi_parameters *parameters;	      /* MaxRecvDataSegmentLength may be declared anew */

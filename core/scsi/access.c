@@ -64,8 +64,6 @@ static bool lock_covers(const struct scsi_access_lock *lock, const struct scsi_c
 
 	if (lock->holder == command)
 		return false;
-	if (lock->whole)
-		return operation->access >= SCSI_CLASS_READ;
 	if (operation->flags & SCSI_OP_WHOLE)
 		return true;
 	return operation->lba_bytes != 0 && (operation->flags & SCSI_OP_MEDIUM) != 0 &&
@@ -74,7 +72,7 @@ static bool lock_covers(const struct scsi_access_lock *lock, const struct scsi_c
 
 static bool locks_exclude(const struct scsi_access_lock *a, const struct scsi_access_lock *b)
 {
-	return a->whole || b->whole || ranges_overlap(a->lba, a->blocks, b->lba, b->blocks);
+	return a->configuration || ranges_overlap(a->lba, a->blocks, b->lba, b->blocks);
 }
 
 bool scsi_access_parks(struct scsi_command *command)
@@ -83,8 +81,10 @@ bool scsi_access_parks(struct scsi_command *command)
 	bool covered = false;
 
 	pthread_mutex_lock(&unit->mutex);
-	RT_LIST_FOR_EACH (node, &unit->locks)
+	RT_LIST_FOR_EACH(node, &unit->range_locks.held)
+	{
 		covered |= lock_covers(RT_CONTAINER_OF(node, struct scsi_access_lock, node), command);
+	}
 	if (covered) {
 		struct scsi_lane *lane = command->nexus_lun->lane;
 
@@ -100,81 +100,109 @@ static bool lane_has_left_range(struct scsi_visit *visit, struct scsi_lane *lane
 {
 	const struct scsi_access_lock *lock = visit->context;
 
-	if (lock->whole && !rt_list_is_empty(&lane->background))
-		return false;
-	RT_LIST_FOR_EACH (node, &lane->executing)
+	RT_LIST_FOR_EACH(node, &lane->executing)
+	{
 		if (lock_covers(lock, RT_CONTAINER_OF(node, struct scsi_command, in_lane)))
 			return false;
+	}
 	return true;
 }
 
-static void lock_is_granted(struct scsi_visit *visit)
+static void lock_is_granted(struct scsi_access_lock *lock)
 {
-	struct scsi_access_lock *lock = visit->context;
-
-	lock->granted = true;
-	lock->visit = NULL;
-	scsi_visit_free(visit);
 	if (lock->holder->cancelled)
 		scsi_command_finish(lock->holder);
 	else
 		scsi_command_start(lock->holder);
 }
 
-/* The mutex is held.  Whether `lock` could be held now, as far as the locks before it in the queue and those held go.
- */
-static bool is_grantable(struct scsi_logical_unit *unit, const struct scsi_access_lock *lock)
+static void range_is_clear(struct scsi_visit *visit)
 {
-	RT_LIST_FOR_EACH (node, &unit->locks)
-		if (locks_exclude(RT_CONTAINER_OF(node, struct scsi_access_lock, node), lock))
+	struct scsi_access_lock *lock = visit->context;
+
+	lock->visit = NULL;
+	scsi_visit_free(visit);
+	lock_is_granted(lock);
+}
+
+static void configuration_is_free(struct rt_post *post)
+{
+	lock_is_granted(RT_CONTAINER_OF(post, struct scsi_access_lock, granted));
+}
+
+static struct scsi_access_locks *locks_of(const struct scsi_access_lock *lock)
+{
+	return lock->configuration ? &lock->unit->configuration_locks : &lock->unit->range_locks;
+}
+
+/* The mutex is held.  Whether `lock` could be held now, as far as those held and those before it in the queue go. */
+static bool is_grantable(const struct scsi_access_locks *locks, const struct scsi_access_lock *lock)
+{
+	RT_LIST_FOR_EACH(node, &locks->held)
+	{
+		if (locks_exclude(lock, RT_CONTAINER_OF(node, struct scsi_access_lock, node)))
 			return false;
-	for (struct rt_list *node = unit->lock_queue.next; node != &unit->lock_queue && node != &lock->node;
-	     node = node->next)
-		if (locks_exclude(RT_CONTAINER_OF(node, struct scsi_access_lock, node), lock))
+	}
+	for (struct rt_list *node = locks->queue.next; node != &locks->queue && node != &lock->node; node = node->next)
+		if (locks_exclude(lock, RT_CONTAINER_OF(node, struct scsi_access_lock, node)))
 			return false;
 	return true;
 }
 
-static void hold(struct scsi_logical_unit *unit, struct scsi_access_lock *lock)
+static void hold(struct scsi_access_lock *lock)
 {
-	rt_list_append(&unit->locks, &lock->node);
+	rt_list_append(&locks_of(lock)->held, &lock->node);
 	lock->held = true;
-	scsi_unit_set_access(unit, SCSI_ACCESS_LOCKED);
+	if (!lock->configuration)
+		scsi_unit_set_access(lock->unit, SCSI_ACCESS_LOCKED);
+}
+
+static struct scsi_access_lock *make_lock(struct scsi_command *command)
+{
+	struct scsi_access_lock *lock = calloc(1, sizeof(*lock));
+
+	if (lock == NULL)
+		return NULL;
+	lock->unit = command->unit;
+	lock->holder = command;
+	lock->configuration = (command->operation->flags & SCSI_OP_CONFIGURES) != 0;
+	lock->lba = command->lba;
+	lock->blocks = command->blocks;
+	lock->loop = command->nexus_lun->lane->worker->loop;
+	lock->granted.run = configuration_is_free;
+	rt_list_init(&lock->node);
+	if (lock->configuration)
+		return lock;
+	lock->visit = scsi_visit_create(lock->unit, lock->loop);
+	if (lock->visit == NULL) {
+		free(lock);
+		return NULL;
+	}
+	lock->visit->satisfied = lane_has_left_range;
+	lock->visit->finished = range_is_clear;
+	lock->visit->context = lock;
+	return lock;
 }
 
 int scsi_access_lock(struct scsi_command *command)
 {
-	struct scsi_logical_unit *unit = command->unit;
-	struct scsi_access_lock *lock = calloc(1, sizeof(*lock));
+	struct scsi_access_lock *lock = make_lock(command);
 	bool held;
 
 	if (lock == NULL)
 		return -ENOMEM;
-	lock->visit = scsi_visit_create(unit, command->nexus_lun->lane->worker->loop);
-	if (lock->visit == NULL) {
-		free(lock);
-		return -ENOMEM;
-	}
-	lock->visit->satisfied = lane_has_left_range;
-	lock->visit->finished = lock_is_granted;
-	lock->visit->context = lock;
-	lock->unit = unit;
-	lock->holder = command;
-	lock->whole = (command->operation->flags & SCSI_OP_LOCKS_UNIT) != 0;
-	lock->lba = command->lba;
-	lock->blocks = command->blocks;
-	rt_list_init(&lock->node);
 	command->lock = lock;
 	command->stage = SCSI_STAGE_LOCKING;
-
-	pthread_mutex_lock(&unit->mutex);
-	if (is_grantable(unit, lock))
-		hold(unit, lock);
+	pthread_mutex_lock(&lock->unit->mutex);
+	if (is_grantable(locks_of(lock), lock))
+		hold(lock);
 	else
-		rt_list_append(&unit->lock_queue, &lock->node);
+		rt_list_append(&locks_of(lock)->queue, &lock->node);
 	held = lock->held;
-	pthread_mutex_unlock(&unit->mutex);
-	if (held)
+	pthread_mutex_unlock(&lock->unit->mutex);
+	if (held && lock->configuration)
+		scsi_command_start(command);
+	else if (held)
 		scsi_visit_start(lock->visit);
 	return 0;
 }
@@ -192,38 +220,46 @@ bool scsi_access_lock_withdraw(struct scsi_command *command)
 	return queued;
 }
 
-/* The mutex is held.  Moves those that may be held now to `next`: their visits start when the mutex is free. */
-static void promote_queued(struct scsi_logical_unit *unit, struct scsi_visit **next, unsigned capacity, unsigned *count)
+enum { ROUND = 32 };
+
+/* The mutex is held.  Lets those hold that now may; they are told when the mutex is free. */
+static unsigned promote_queued(struct scsi_access_locks *locks, struct scsi_access_lock *next[static ROUND])
 {
-	RT_LIST_FOR_EACH (node, &unit->lock_queue) {
+	unsigned count = 0;
+
+	RT_LIST_FOR_EACH(node, &locks->queue)
+	{
 		struct scsi_access_lock *lock = RT_CONTAINER_OF(node, struct scsi_access_lock, node);
 
-		if (*count == capacity)
-			return;
-		if (!is_grantable(unit, lock))
+		if (count == ROUND || !is_grantable(locks, lock))
 			continue;
 		rt_list_remove(node);
-		hold(unit, lock);
-		next[(*count)++] = lock->visit;
+		hold(lock);
+		next[count++] = lock;
 	}
+	return count;
 }
 
-/* One round; there are more when as many were promoted as fit. */
-static bool release_round(struct scsi_logical_unit *unit, struct scsi_access_lock *lock)
+/* One round of release; there is another when as many were promoted as fit. */
+static bool release_round(struct scsi_access_lock *lock)
 {
-	enum { ROUND = 32 };
-	struct scsi_visit *next[ROUND];
-	unsigned count = 0;
+	struct scsi_logical_unit *unit = lock->unit;
+	struct scsi_access_lock *next[ROUND];
+	unsigned count;
 
 	pthread_mutex_lock(&unit->mutex);
 	rt_list_remove(&lock->node);
-	promote_queued(unit, next, ROUND, &count);
-	if (rt_list_is_empty(&unit->locks))
+	count = promote_queued(locks_of(lock), next);
+	if (rt_list_is_empty(&unit->range_locks.held))
 		scsi_unit_clear_access(unit, SCSI_ACCESS_LOCKED);
 	scsi_lanes_kick(unit);
 	pthread_mutex_unlock(&unit->mutex);
-	for (unsigned i = 0; i < count; i++)
-		scsi_visit_start(next[i]);
+	for (unsigned i = 0; i < count; i++) {
+		if (next[i]->configuration)
+			rt_loop_post(next[i]->loop, &next[i]->granted);
+		else
+			scsi_visit_start(next[i]->visit);
+	}
 	return count == ROUND;
 }
 
@@ -232,7 +268,7 @@ void scsi_access_unlock(struct scsi_command *command)
 	struct scsi_access_lock *lock = command->lock;
 
 	command->lock = NULL;
-	while (release_round(lock->unit, lock))
+	while (release_round(lock))
 		;
 	if (lock->visit != NULL)
 		scsi_visit_free(lock->visit); /* withdrawn before it started */

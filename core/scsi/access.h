@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Private to core/scsi: who may run now.  An access lock covers a range of blocks or the whole unit; it is granted when
- * nothing that overlaps it is executing on any worker, and what comes later and overlaps it waits until it is released.
+ * Private to core/scsi: who may run now.
+ *
+ * A range lock is granted when nothing that overlaps it is executing on any worker, and what comes later and overlaps it
+ * waits until it is released.  The configuration lock serialises the commands that change the state of the unit
+ * (reservations, mode parameters, target port groups) among themselves; it stops no I/O, as it is the visit of all lanes
+ * that puts the change into force.
  */
 #ifndef TGTKIT_SCSI_ACCESS_H
 #define TGTKIT_SCSI_ACCESS_H
@@ -10,6 +14,7 @@
 #include <stdint.h>
 
 #include "rt/list.h"
+#include "rt/loop.h"
 
 struct scsi_command;
 struct scsi_logical_unit;
@@ -19,16 +24,17 @@ struct scsi_visit;
 struct scsi_access_lock {
 	struct scsi_logical_unit *unit;
 	struct scsi_command *holder;
-	bool whole;
+	bool configuration; /* else of the range */
 	uint64_t lba, blocks;
 	/* private */
-	struct rt_list node; /* held or queued, under the unit's mutex */
-	struct scsi_visit *visit;
-	bool held, granted;
+	struct rt_list node;      /* held or queued, under the unit's mutex */
+	struct scsi_visit *visit; /* of a range lock that is not granted yet */
+	struct rt_loop *loop;
+	struct rt_post granted; /* of a configuration lock that had to wait */
+	bool held;
 };
 
-/* Whether the command may run as far as reservations, read-only state and readiness go.  false: status and sense are
- * set. */
+/* Whether the command may run as far as reservations, read-only state and readiness go.  false: status and sense are set. */
 bool scsi_access_allows(struct scsi_command *command);
 /* The sense data for these bits of the access word.  false: they stand for nothing. */
 bool scsi_access_condition(uint32_t bits, struct scsi_sense *sense);

@@ -157,11 +157,11 @@ void scsi_command_admit(struct scsi_command *command)
 			scsi_command_finish(command);
 			return;
 		}
-		if ((word & SCSI_ACCESS_LOCKED) && !(operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_LOCKS_UNIT)) &&
+		if ((word & SCSI_ACCESS_LOCKED) && !(operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_CONFIGURES)) &&
 		    scsi_access_parks(command))
 			return;
 	}
-	if (operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_LOCKS_UNIT)) {
+	if (operation->flags & (SCSI_OP_LOCKS_RANGE | SCSI_OP_CONFIGURES)) {
 		if (scsi_access_lock(command) != 0) {
 			command->status = SCSI_BUSY;
 			scsi_command_finish(command);
@@ -289,8 +289,8 @@ void scsi_command_release(struct scsi_command *command)
 		rt_memory_give(rt_worker_current()->memory, &command->data_in);
 }
 
-void scsi_command_fail_transport(struct scsi_command *command, uint8_t asc, uint8_t ascq)
+void scsi_command_fail_transport(struct scsi_command *command, uint8_t sense_key, uint8_t asc, uint8_t ascq)
 {
-	scsi_sense_fail(command, SCSI_KEY_ABORTED_COMMAND, (uint16_t)(asc << 8 | ascq));
+	scsi_sense_fail(command, sense_key, (uint16_t)(asc << 8 | ascq));
 	leave(command);
 }

@@ -98,8 +98,8 @@ void scsi_command_execute(struct scsi_command *command);
 /* After the response was sent, or `done` came with `aborted`; also instead of execute, for a prepared command whose
  * data-out failed in transport (its connection is gone, a digest error): it leaves the task set. */
 void scsi_command_release(struct scsi_command *command);
-/* For the transport: ends a prepared, unexecuted command with CHECK CONDITION, ABORTED COMMAND and this additional
+/* For the transport: ends a prepared, unexecuted command with CHECK CONDITION, this sense key and this additional
  * sense code and qualifier; status and sense are set as by a prepare that answered. */
-void scsi_command_fail_transport(struct scsi_command *command, uint8_t asc, uint8_t ascq);
+void scsi_command_fail_transport(struct scsi_command *command, uint8_t sense_key, uint8_t asc, uint8_t ascq);
 
 #endif

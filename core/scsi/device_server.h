@@ -62,6 +62,9 @@ static inline uint64_t scsi_command_bytes(const struct scsi_command *command, ui
 	return blocks << command->unit->block_shift;
 }
 
+/* Zeroed private_state.  false: there is no memory, the command has been ended with BUSY. */
+bool scsi_command_allocate_state(struct scsi_command *command, size_t length);
+
 /* Work memory of `length` bytes is held in data_in of a command whose row asks for it. */
 struct scsi_segments {
 	struct tgtkit_segment list[RT_BUFFER_MAXIMUM_SEGMENTS];
@@ -69,5 +72,7 @@ struct scsi_segments {
 };
 /* The bytes [offset, offset + length) of a buffer, which has them. */
 void scsi_segments_slice(const struct rt_buffer *buffer, size_t offset, size_t length, struct scsi_segments *slice);
+/* The first of `length` bytes that differs between `a` and those of `b` from `b_offset` on, or `length`. */
+size_t scsi_segments_compare(const struct scsi_segments *a, const struct rt_buffer *b, size_t b_offset, size_t length);
 
 #endif

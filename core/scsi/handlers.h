@@ -23,6 +23,14 @@ void spc_mode_sense(struct scsi_command *command);
 bool spc_supported_operations_decode(struct scsi_command *command);
 void spc_supported_operations(struct scsi_command *command);
 
+/* spc_reserve.c, reservations_in.c, reservations_out.c */
+void spc_reserve(struct scsi_command *command);
+void spc_release(struct scsi_command *command);
+bool spc_persistent_reservations_offered(const struct scsi_logical_unit *unit);
+void spc_persistent_reserve_in(struct scsi_command *command);
+bool spc_persistent_reserve_out_decode(struct scsi_command *command);
+void spc_persistent_reserve_out(struct scsi_command *command);
+
 /* sbc_capacity.c, sbc_start_stop.c, sbc_read_write.c */
 bool sbc_read_capacity_10_decode(struct scsi_command *command);
 void sbc_read_capacity_10(struct scsi_command *command);
@@ -48,5 +56,14 @@ void sbc_unmap(struct scsi_command *command);
 bool sbc_write_same_decode(struct scsi_command *command);
 uint32_t sbc_write_same_work_bytes(const struct scsi_command *command);
 void sbc_write_same(struct scsi_command *command);
+
+/* sbc_compare_and_write.c */
+bool sbc_compare_and_write_offered(const struct scsi_logical_unit *unit);
+bool sbc_compare_and_write_decode(struct scsi_command *command);
+uint32_t sbc_compare_and_write_work_bytes(const struct scsi_command *command);
+void sbc_compare_and_write(struct scsi_command *command);
+bool sbc_orwrite_offered(const struct scsi_logical_unit *unit);
+uint32_t sbc_orwrite_work_bytes(const struct scsi_command *command);
+void sbc_orwrite(struct scsi_command *command);
 
 #endif

@@ -8,6 +8,7 @@
 #include "rt/bytes.h"
 #include "rt/log.h"
 #include "scsi/device_server.h"
+#include "scsi/reservations.h"
 #include "scsi/vpd.h"
 
 static bool is_printable(const char *text, size_t least, size_t most)
@@ -83,6 +84,19 @@ static void take_features(struct scsi_logical_unit *unit, const struct scsi_logi
 		atomic_init(&unit->access, SCSI_ACCESS_READ_ONLY);
 }
 
+static int take_reservations(struct scsi_logical_unit *unit, const struct scsi_logical_unit_spec *spec)
+{
+	unit->save_reservations = spec->save_reservations;
+	unit->save_context = spec->save_context;
+	if (spec->saved_reservations != NULL)
+		unit->reservations = scsi_reservations_from_text(spec->saved_reservations);
+	else
+		unit->reservations = calloc(1, sizeof(*unit->reservations));
+	if (unit->reservations == NULL)
+		return spec->saved_reservations != NULL ? -EBADMSG : -ENOMEM;
+	return 0;
+}
+
 int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct scsi_logical_unit **out)
 {
 	unsigned lanes = rt_workers_count();
@@ -99,6 +113,12 @@ int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct s
 		free(unit);
 		return -ENOMEM;
 	}
+	status = take_reservations(unit, spec);
+	if (status != 0) {
+		free(unit->name);
+		free(unit);
+		return status;
+	}
 	scsi_operations_init();
 	unit->store = spec->store;
 	unit->capabilities = store_capabilities(spec->store);
@@ -110,8 +130,11 @@ int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct s
 	take_geometry(unit, spec);
 	take_features(unit, spec);
 	pthread_mutex_init(&unit->mutex, NULL);
-	rt_list_init(&unit->locks);
-	rt_list_init(&unit->lock_queue);
+	rt_list_init(&unit->attached);
+	rt_list_init(&unit->range_locks.held);
+	rt_list_init(&unit->range_locks.queue);
+	rt_list_init(&unit->configuration_locks.held);
+	rt_list_init(&unit->configuration_locks.queue);
 	unit->lane_count = lanes;
 	for (unsigned i = 0; i < lanes; i++)
 		scsi_lane_init(&unit->lanes[i], unit, rt_worker_get(i));
@@ -122,6 +145,7 @@ int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct s
 void scsi_logical_unit_free(struct scsi_logical_unit *unit)
 {
 	pthread_mutex_destroy(&unit->mutex);
+	free(unit->reservations);
 	free(unit->name);
 	free(unit);
 }

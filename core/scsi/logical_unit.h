@@ -14,6 +14,15 @@
 struct store;
 struct scsi_logical_unit;
 
+/* Persistent reservations that have to survive a restart (APTPL). */
+struct scsi_reservation_save {
+	char *text; /* what to keep; NULL: nothing any more.  Valid until done. */
+	/* Set before `done` is posted to `reply_to`: 0 when it is on stable storage, or negative errno. */
+	int status;
+	struct rt_post done;
+	struct rt_loop *reply_to;
+};
+
 struct scsi_logical_unit_spec {
 	const char *name;	       /* for messages: "file:/srv/a.img" */
 	struct store *store;	       /* opened; outlives the unit */
@@ -26,11 +35,16 @@ struct scsi_logical_unit_spec {
 	bool persistent_reservations, compare_and_write, orwrite, extended_copy, unmap;
 	/* Of one command; what rt_memory_largest_transfer says of a worker's share.  0: asks the workers. */
 	uint32_t maximum_transfer_bytes;
+	/* On a worker, one at a time for a unit: hands the work to another thread.  NULL: APTPL is not supported. */
+	void (*save_reservations)(void *context, struct scsi_reservation_save *save);
+	void *save_context;
+	const char *saved_reservations; /* what was kept last; NULL: nothing */
 	uint64_t command_timeout_us; /* deadline of each command at the store */
 	uint64_t task_management_timeout_us;
 };
 
-/* 0 or negative errno (-EINVAL: a field of the spec, or a store below one block).  The workers have been started. */
+/* 0 or negative errno (-EINVAL: a field of the spec, or a store below one block; -EBADMSG: saved_reservations
+ * are damaged).  The workers have been started. */
 int scsi_logical_unit_create(const struct scsi_logical_unit_spec *spec, struct scsi_logical_unit **unit);
 /* No nexus refers to it any more and no command is under way. */
 void scsi_logical_unit_destroy(struct scsi_logical_unit *unit);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "scsi/device_server.h"
+#include "scsi/reservations.h"
 #include "scsi/task_management_private.h"
 
 #define DEFAULT_CLOSE_TIMEOUT_US UINT64_C(10000000)
@@ -16,6 +17,7 @@ static void init_nexus_lun(struct scsi_nexus_lun *nexus_lun, struct scsi_nexus *
 	rt_list_init(&nexus_lun->tasks);
 	rt_list_init(&nexus_lun->functions);
 	rt_list_init(&nexus_lun->in_lane);
+	rt_list_init(&nexus_lun->in_unit);
 	rt_list_init(&nexus_lun->in_nexus);
 }
 
@@ -70,6 +72,8 @@ static void join_lane(struct scsi_nexus_lun *nexus_lun)
 	nexus_lun->lane = scsi_lane_current(unit);
 	pthread_mutex_lock(&unit->mutex);
 	nexus_lun->lane->in_use = true;
+	rt_list_append(&unit->attached, &nexus_lun->in_unit);
+	scsi_reservations_refresh(nexus_lun);
 	pthread_mutex_unlock(&unit->mutex);
 	rt_list_append(&nexus_lun->lane->nexus_luns, &nexus_lun->in_lane);
 	scsi_unit_attention_raise(nexus_lun, SCSI_UA_POWER_ON);
@@ -140,13 +144,15 @@ static void free_nexus_lun(struct scsi_nexus_lun *nexus_lun)
 	free(nexus_lun);
 }
 
-static void stop_preventing_removal(struct scsi_nexus_lun *nexus_lun)
+static void leave_unit(struct scsi_nexus_lun *nexus_lun)
 {
-	if (!nexus_lun->prevents_removal)
-		return;
-	pthread_mutex_lock(&nexus_lun->unit->mutex);
-	nexus_lun->unit->removal_preventions--;
-	pthread_mutex_unlock(&nexus_lun->unit->mutex);
+	struct scsi_logical_unit *unit = nexus_lun->unit;
+
+	pthread_mutex_lock(&unit->mutex);
+	rt_list_remove(&nexus_lun->in_unit);
+	unit->removal_preventions -= nexus_lun->prevents_removal;
+	pthread_mutex_unlock(&unit->mutex);
+	scsi_reservations_nexus_lost(nexus_lun);
 }
 
 /* Its LUN or its nexus is gone: freed with its last command. */
@@ -157,7 +163,7 @@ static void detach(struct scsi_nexus_lun *nexus_lun, bool silently)
 	nexus->pages[nexus_lun->lun / SCSI_LUNS_PER_PAGE]->by_lun[nexus_lun->lun % SCSI_LUNS_PER_PAGE] = NULL;
 	rt_list_remove(&nexus_lun->in_lane);
 	rt_list_append(&nexus->detached, &nexus_lun->in_nexus);
-	stop_preventing_removal(nexus_lun);
+	leave_unit(nexus_lun);
 	scsi_task_set_abort(nexus_lun, silently);
 	nexus_lun->detached = true;
 	if (rt_list_is_empty(&nexus_lun->tasks))

@@ -31,6 +31,7 @@ struct scsi_nexus_lun {
 	unsigned cancelled;	  /* aborted ones among them */
 	struct rt_list functions; /* scsi_task_management.waiting: for these */
 	struct rt_list in_lane;
+	struct rt_list in_unit;  /* under the unit's mutex */
 	struct rt_list in_nexus; /* among those whose LUN is gone */
 	uint16_t lun;
 	bool detached; /* its LUN is gone; freed with its last command */

@@ -24,6 +24,22 @@
 
 enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTCHK = 0x06 };
 
+/* SPC-5 6.15 and 6.16: one service action is like another, as far as the CDB goes. */
+#define PERSISTENT_RESERVE_IN(title, action)                                                                    \
+	{                                                                                                       \
+		.name = (title), .code = 0x5e, .service_action = (action), .cdb_bytes = 10, ALLOCATION(7, 2),     \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION,                                      \
+		.usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0}, .reply_bytes = UINT16_MAX,                                \
+		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_in,             \
+	}
+#define PERSISTENT_RESERVE_OUT(title, action)                                                                   \
+	{                                                                                                       \
+		.name = (title), .code = 0x5f, .service_action = (action), .cdb_bytes = 10, PARAMETERS(5, 4),     \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_CONFIGURES,                 \
+		.usage = {0, 0, 0xff, 0, 0, FF4, 0}, .decode = spc_persistent_reserve_out_decode,                 \
+		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_out,            \
+	}
+
 static struct scsi_operation table[] = {
     {
 	.name = "TEST UNIT READY",
@@ -76,6 +92,21 @@ static struct scsi_operation table[] = {
 	.usage = {0, 0x01, 0xff, FF2, 0},
 	.decode = spc_inquiry_decode,
 	.execute = spc_inquiry,
+    },
+    {
+	.name = "RESERVE(6)",
+	.code = 0x16,
+	.cdb_bytes = 6,
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_CONFIGURES,
+	.execute = spc_reserve,
+    },
+    {
+	.name = "RELEASE(6)",
+	.code = 0x17,
+	.cdb_bytes = 6,
+	.flags = SCSI_OP_CONFIGURES,
+	.execute = spc_release,
     },
     {
 	.name = "MODE SENSE(6)",
@@ -210,6 +241,21 @@ static struct scsi_operation table[] = {
 	.execute = sbc_unmap,
     },
     {
+	.name = "RESERVE(10)",
+	.code = 0x56,
+	.cdb_bytes = 10,
+	.access = SCSI_CLASS_QUERY,
+	.flags = SCSI_OP_CONFIGURES,
+	.execute = spc_reserve,
+    },
+    {
+	.name = "RELEASE(10)",
+	.code = 0x57,
+	.cdb_bytes = 10,
+	.flags = SCSI_OP_CONFIGURES,
+	.execute = spc_release,
+    },
+    {
 	.name = "MODE SENSE(10)",
 	.code = 0x5a,
 	.cdb_bytes = 10,
@@ -219,6 +265,18 @@ static struct scsi_operation table[] = {
 	.decode = spc_mode_sense_decode,
 	.execute = spc_mode_sense,
     },
+    PERSISTENT_RESERVE_IN("PERSISTENT RESERVE IN, READ KEYS", 0x00),
+    PERSISTENT_RESERVE_IN("PERSISTENT RESERVE IN, READ RESERVATION", 0x01),
+    PERSISTENT_RESERVE_IN("PERSISTENT RESERVE IN, REPORT CAPABILITIES", 0x02),
+    PERSISTENT_RESERVE_IN("PERSISTENT RESERVE IN, READ FULL STATUS", 0x03),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, REGISTER", 0x00),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, RESERVE", 0x01),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, RELEASE", 0x02),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, CLEAR", 0x03),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, PREEMPT", 0x04),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, PREEMPT AND ABORT", 0x05),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY", 0x06),
+    PERSISTENT_RESERVE_OUT("PERSISTENT RESERVE OUT, REGISTER AND MOVE", 0x07),
     {
 	.name = "READ(16)",
 	.code = 0x88,
@@ -234,6 +292,22 @@ static struct scsi_operation table[] = {
 	.execute = sbc_read,
     },
     {
+	.name = "COMPARE AND WRITE",
+	.code = 0x89,
+	.cdb_bytes = 16,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 8),
+	RANGE(13, 1),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION | SCSI_OP_LOCKS_RANGE,
+	.usage = {0, DPO | FUA, FF8, 0, 0, 0, 0xff, 0, 0},
+	.also_byte_1 = FUA_NV,
+	.decode = sbc_compare_and_write_decode,
+	.work_bytes = sbc_compare_and_write_work_bytes,
+	.offered = sbc_compare_and_write_offered,
+	.execute = sbc_compare_and_write,
+    },
+    {
 	.name = "WRITE(16)",
 	.code = 0x8a,
 	.cdb_bytes = 16,
@@ -245,6 +319,21 @@ static struct scsi_operation table[] = {
 	.usage = {0, DPO | FUA, FF8, FF4, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.execute = sbc_write,
+    },
+    {
+	.name = "ORWRITE(16)",
+	.code = 0x8b,
+	.cdb_bytes = 16,
+	.direction = SCSI_DATA_OUT,
+	.access = SCSI_CLASS_WRITE,
+	LBA(2, 8),
+	BLOCKS(10, 4),
+	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_PROTECTION | SCSI_OP_LOCKS_RANGE,
+	.usage = {0, DPO | FUA, FF8, FF4, 0, 0},
+	.also_byte_1 = FUA_NV,
+	.work_bytes = sbc_orwrite_work_bytes,
+	.offered = sbc_orwrite_offered,
+	.execute = sbc_orwrite,
     },
     {
 	.name = "WRITE AND VERIFY(16)",

@@ -49,8 +49,7 @@ enum scsi_operation_flags {
 	SCSI_OP_LENGTH_0_IS_256 = 1u << 6,
 	SCSI_OP_WHOLE = 1u << 7,       /* touches blocks that its CDB does not name */
 	SCSI_OP_LOCKS_RANGE = 1u << 8, /* serialised with everything that touches its range */
-	SCSI_OP_LOCKS_UNIT = 1u << 9,  /* serialised with every READ and WRITE class command of the unit */
-	SCSI_OP_UNBOUNDED = 1u << 10,  /* the length is not bounded by the maximum transfer length */
+	SCSI_OP_CONFIGURES = 1u << 9,  /* serialised with everything that changes the state of the unit */
 };
 
 struct scsi_operation {

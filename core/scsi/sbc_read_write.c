@@ -49,11 +49,11 @@ static void write_done(struct scsi_command *command)
 /* The initiator sent less than the CDB asks for: what came is written, in whole blocks. */
 static bool write_short(struct scsi_command *command)
 {
-	struct scsi_segments *slice = malloc(sizeof(*slice));
+	struct scsi_segments *slice;
 
-	if (slice == NULL)
+	if (!scsi_command_allocate_state(command, sizeof(*slice)))
 		return false;
-	command->private_state = slice;
+	slice = command->private_state;
 	command->blocks = command->data_out_length >> command->unit->block_shift;
 	scsi_segments_slice(&command->data_out, 0, scsi_command_bytes(command, command->blocks), slice);
 	command->io.segments = slice->list;
@@ -67,11 +67,8 @@ void sbc_write(struct scsi_command *command)
 
 	command->io.segments = command->data_out.segments;
 	command->io.segment_count = command->data_out.segment_count;
-	if (__builtin_expect(command->data_out_length != command->transfer_length, 0) && !write_short(command)) {
-		command->status = SCSI_BUSY;
-		scsi_command_finish(command);
+	if (__builtin_expect(command->data_out_length != command->transfer_length, 0) && !write_short(command))
 		return;
-	}
 	if (__builtin_expect(command->blocks == 0, 0)) {
 		scsi_command_good(command);
 		return;

@@ -75,37 +75,6 @@ static uint64_t blocks_to_verify(const struct scsi_command *command)
 	}
 }
 
-/* The first byte of `length` that differs, or `length`.  Both sides are walked segment by segment. */
-static size_t first_difference(const struct scsi_segments *a, const struct rt_buffer *b, size_t b_offset, size_t length)
-{
-	struct scsi_segments slice;
-	size_t done = 0, at_a = 0, at_b = 0;
-	uint32_t i = 0, j = 0;
-
-	scsi_segments_slice(b, b_offset, length, &slice);
-	while (done < length) {
-		const char *left = (const char *)a->list[i].address + at_a;
-		const char *right = (const char *)slice.list[j].address + at_b;
-		size_t here = a->list[i].length - at_a, there = slice.list[j].length - at_b;
-
-		if (here > there)
-			here = there;
-		if (memcmp(left, right, here) != 0) {
-			while (*left == *right)
-				left++, right++, done++;
-			return done;
-		}
-		done += here;
-		at_a += here;
-		at_b += here;
-		if (at_a == a->list[i].length)
-			i++, at_a = 0;
-		if (at_b == slice.list[j].length)
-			j++, at_b = 0;
-	}
-	return length;
-}
-
 static size_t compare_step(const struct scsi_command *command, const struct verify_state *state)
 {
 	size_t block = command->unit->block_bytes, length = scsi_command_bytes(command, state->step_blocks);
@@ -115,14 +84,14 @@ static size_t compare_step(const struct scsi_command *command, const struct veri
 	if (bytchk(command) == BYTCHK_MEDIUM)
 		return length;
 	if (bytchk(command) == BYTCHK_DATA)
-		return first_difference(&state->step, &command->data_out,
+		return scsi_segments_compare(&state->step, &command->data_out,
 					scsi_command_bytes(command, command->progress), length);
 	memcpy(work.segments, state->step.list, state->step.count * sizeof(work.segments[0]));
 	for (size_t at = 0; at < length; at += block) {
 		struct scsi_segments one;
 
 		scsi_segments_slice(&work, at, block, &one);
-		difference = first_difference(&one, &command->data_out, 0, block);
+		difference = scsi_segments_compare(&one, &command->data_out, 0, block);
 		if (difference != block)
 			return at + difference;
 	}
@@ -170,12 +139,8 @@ static void verify_next(struct scsi_command *command)
 
 void sbc_verify(struct scsi_command *command)
 {
-	command->private_state = calloc(1, sizeof(struct verify_state));
-	if (command->private_state == NULL) {
-		command->status = SCSI_BUSY;
-		scsi_command_finish(command);
+	if (!scsi_command_allocate_state(command, sizeof(struct verify_state)))
 		return;
-	}
 	command->blocks = blocks_to_verify(command);
 	verify_next(command);
 }
@@ -188,14 +153,11 @@ static void is_written(struct scsi_command *command)
 /* Stable before it is verified: what is read back is what the medium holds. */
 void sbc_write_and_verify(struct scsi_command *command)
 {
-	struct verify_state *state = calloc(1, sizeof(*state));
+	struct verify_state *state;
 
-	if (state == NULL) {
-		command->status = SCSI_BUSY;
-		scsi_command_finish(command);
+	if (!scsi_command_allocate_state(command, sizeof(*state)))
 		return;
-	}
-	command->private_state = state;
+	state = command->private_state;
 	command->blocks = command->data_out_length >> command->unit->block_shift;
 	if (command->blocks == 0) {
 		scsi_command_good(command);

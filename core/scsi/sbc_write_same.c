@@ -116,12 +116,8 @@ static void write_next(struct scsi_command *command)
 
 static void write_pattern(struct scsi_command *command)
 {
-	command->private_state = malloc(sizeof(struct scsi_segments));
-	if (command->private_state == NULL) {
-		command->status = SCSI_BUSY;
-		scsi_command_finish(command);
+	if (!scsi_command_allocate_state(command, sizeof(struct scsi_segments)))
 		return;
-	}
 	fill_pattern(command);
 	write_next(command);
 }

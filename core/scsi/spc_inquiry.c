@@ -40,6 +40,23 @@ void scsi_put_ascii(uint8_t *field, size_t length, const char *text)
 	memset(field + used, ' ', length - used);
 }
 
+static bool offers(const struct scsi_logical_unit *unit, uint8_t code, uint8_t service_action)
+{
+	const uint8_t cdb[16] = {code, service_action};
+	const struct scsi_operation *row = scsi_operations_find(cdb);
+
+	return row != NULL && scsi_operation_offered(row, unit);
+}
+
+/* Asymmetric access, implicit and explicit, and third-party copy: as the commands for it are there. */
+static uint8_t byte_5(const struct scsi_logical_unit *unit)
+{
+	enum { IMPLICIT_ALUA = 0x10, EXPLICIT_ALUA = 0x20 };
+
+	return (offers(unit, 0xa3, 0x0a) ? IMPLICIT_ALUA : 0) | (offers(unit, 0xa4, 0x0a) ? EXPLICIT_ALUA : 0) |
+	       (offers(unit, 0x83, 0x00) ? THIRD_PARTY_COPY : 0);
+}
+
 static void fill_standard(const struct scsi_command *command, uint8_t data[static STANDARD_BYTES])
 {
 	/* SAM-5, SPC-4, SBC-3, iSCSI: no version claimed of each. */
@@ -53,7 +70,7 @@ static void fill_standard(const struct scsi_command *command, uint8_t data[stati
 	data[4] = STANDARD_BYTES - 5;
 	data[7] = CMDQUE;
 	if (unit != NULL)
-		data[5] = scsi_inquiry_byte_5(unit);
+		data[5] = byte_5(unit);
 	scsi_put_ascii(data + 8, SCSI_VENDOR_BYTES, unit != NULL ? unit->vendor : SCSI_DEFAULT_VENDOR);
 	scsi_put_ascii(data + 16, SCSI_PRODUCT_BYTES, unit != NULL ? unit->product : SCSI_DEFAULT_PRODUCT);
 	scsi_put_ascii(data + 32, 4, SCSI_PRODUCT_REVISION);

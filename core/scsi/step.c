@@ -2,6 +2,7 @@
  *
  * What handlers use: the steps of a command at the store, parameter data, parts of buffers.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "scsi/device_server.h"
@@ -47,6 +48,16 @@ void scsi_command_submit_range(struct scsi_command *command, uint32_t operation,
 	scsi_command_submit(command, resume);
 }
 
+bool scsi_command_allocate_state(struct scsi_command *command, size_t length)
+{
+	command->private_state = calloc(1, length);
+	if (command->private_state != NULL)
+		return true;
+	command->status = SCSI_BUSY;
+	scsi_command_finish(command);
+	return false;
+}
+
 void scsi_command_reply_at(struct scsi_command *command, size_t offset, const void *bytes, size_t length)
 {
 	size_t room = command->data_in.length_bytes;
@@ -90,4 +101,35 @@ void scsi_segments_slice(const struct rt_buffer *buffer, size_t offset, size_t l
 		length -= here;
 		offset = 0;
 	}
+}
+
+/* Both sides are walked segment by segment. */
+size_t scsi_segments_compare(const struct scsi_segments *a, const struct rt_buffer *b, size_t b_offset, size_t length)
+{
+	struct scsi_segments slice;
+	size_t done = 0, at_a = 0, at_b = 0;
+	uint32_t i = 0, j = 0;
+
+	scsi_segments_slice(b, b_offset, length, &slice);
+	while (done < length) {
+		const char *left = (const char *)a->list[i].address + at_a;
+		const char *right = (const char *)slice.list[j].address + at_b;
+		size_t here = a->list[i].length - at_a, there = slice.list[j].length - at_b;
+
+		if (here > there)
+			here = there;
+		if (memcmp(left, right, here) != 0) {
+			while (*left == *right)
+				left++, right++, done++;
+			return done;
+		}
+		done += here;
+		at_a += here;
+		at_b += here;
+		if (at_a == a->list[i].length)
+			i++, at_a = 0;
+		if (at_b == slice.list[j].length)
+			j++, at_b = 0;
+	}
+	return length;
 }

@@ -5,6 +5,7 @@
 
 #include "scsi/device_server.h"
 #include "scsi/mode_pages.h"
+#include "scsi/reservations.h"
 #include "scsi/task_management_private.h"
 
 void scsi_task_set_abort(struct scsi_nexus_lun *nexus_lun, bool silently)
@@ -13,12 +14,11 @@ void scsi_task_set_abort(struct scsi_nexus_lun *nexus_lun, bool silently)
 		scsi_command_abort(RT_CONTAINER_OF(node, struct scsi_command, in_task_set), silently);
 }
 
-static void mark_hung(struct scsi_command *command)
+void scsi_command_mark_hung(struct scsi_command *command)
 {
 	struct scsi_logical_unit *unit = command->unit;
 
-	if (!command->cancelled || command->hung || command->stage != SCSI_STAGE_EXECUTING ||
-	    !(command->operation->flags & SCSI_OP_WRITES))
+	if (command->hung || command->stage != SCSI_STAGE_EXECUTING || !(command->operation->flags & SCSI_OP_WRITES))
 		return;
 	command->hung = true;
 	pthread_mutex_lock(&unit->mutex);
@@ -27,10 +27,18 @@ static void mark_hung(struct scsi_command *command)
 	pthread_mutex_unlock(&unit->mutex);
 }
 
+static void mark_hung_if_cancelled(struct scsi_command *command)
+{
+	if (command->cancelled)
+		scsi_command_mark_hung(command);
+}
+
 void scsi_task_set_mark_hung(struct scsi_nexus_lun *nexus_lun)
 {
-	RT_LIST_FOR_EACH (node, &nexus_lun->tasks)
-		mark_hung(RT_CONTAINER_OF(node, struct scsi_command, in_task_set));
+	RT_LIST_FOR_EACH(node, &nexus_lun->tasks)
+	{
+		mark_hung_if_cancelled(RT_CONTAINER_OF(node, struct scsi_command, in_task_set));
+	}
 }
 
 /* Functions within one task set: they wait in the I_T_L nexus's list. */
@@ -107,6 +115,7 @@ static void reset_lane(struct scsi_visit *visit, struct scsi_lane *lane)
 
 		scsi_task_set_abort(nexus_lun, nexus_lun->nexus == target->nexus);
 	}
+	scsi_reservations_refresh_lane(lane);
 	scsi_unit_attention_raise_lane(lane, SCSI_UA_RESET, NULL);
 }
 
@@ -120,7 +129,7 @@ static void mark_lane_hung(struct scsi_visit *visit, struct scsi_lane *lane)
 {
 	(void)visit;
 	RT_LIST_FOR_EACH (node, &lane->executing)
-		mark_hung(RT_CONTAINER_OF(node, struct scsi_command, in_lane));
+		mark_hung_if_cancelled(RT_CONTAINER_OF(node, struct scsi_command, in_lane));
 }
 
 static void free_reset(struct reset *reset)
@@ -208,6 +217,7 @@ static void start_reset(struct scsi_task_management *function, struct scsi_logic
 		if (timeout_us < units[i]->task_management_timeout_us)
 			timeout_us = units[i]->task_management_timeout_us;
 		scsi_mode_pages_reset(units[i]);
+		scsi_reservations_reset(units[i]);
 		scsi_visit_start(reset->visits[i].visit);
 	}
 	function->timer.expired = reset_timed_out;

@@ -23,7 +23,7 @@
  * worker tests the word in the same loop turn in which it registers a command, so each command is either found by the
  * post or has seen the bit. */
 enum scsi_access {
-	SCSI_ACCESS_LOCKED = 1u << 0,	   /* some access lock is held: compare with it */
+	SCSI_ACCESS_LOCKED = 1u << 0,	   /* some range lock is held: compare with it */
 	SCSI_ACCESS_QUIET = 1u << 1,	   /* taken out of service */
 	SCSI_ACCESS_UNAVAILABLE = 1u << 2, /* the backend is down */
 	SCSI_ACCESS_HUNG = 1u << 3,	   /* aborted writes have not ended */
@@ -38,6 +38,13 @@ enum scsi_access {
 #define SCSI_ACCESS_NOT_READY                                                                                          \
 	(SCSI_ACCESS_QUIET | SCSI_ACCESS_UNAVAILABLE | SCSI_ACCESS_HUNG | SCSI_ACCESS_STOPPED |                        \
 	 SCSI_ACCESS_NO_MEDIUM | SCSI_ACCESS_SANITIZING | SCSI_ACCESS_SANITIZE_FAILED)
+
+struct scsi_nexus;
+struct scsi_reservations;
+
+struct scsi_access_locks {
+	struct rt_list held, queue; /* scsi_access_lock.node */
+};
 
 struct scsi_logical_unit {
 	_Atomic uint32_t access;
@@ -59,8 +66,14 @@ struct scsi_logical_unit {
 	bool unmap_reads_zero; /* LBPRZ */
 	bool persistent_reservations, compare_and_write, orwrite, extended_copy;
 
+	void (*save_reservations)(void *context, struct scsi_reservation_save *save);
+	void *save_context;
+
 	pthread_mutex_t mutex;		  /* never taken by plain reads and writes */
-	struct rt_list locks, lock_queue; /* scsi_access_lock.node */
+	struct scsi_access_locks range_locks, configuration_locks;
+	struct rt_list attached;                 /* scsi_nexus_lun.in_unit */
+	struct scsi_reservations *reservations;  /* never NULL */
+	const struct scsi_nexus *legacy_holder; /* of RESERVE(6) and (10); compared only */
 	unsigned hung_commands;		  /* aborted writes that did not end in time */
 	unsigned removal_preventions;
 	unsigned kicks_posted; /* lanes' kicks under way: the last one frees a destroyed unit */

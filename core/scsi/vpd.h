@@ -29,7 +29,6 @@ uint32_t scsi_maximum_compare_and_write_blocks(const struct scsi_logical_unit *u
 
 /* Peripheral qualifier and device type of what the command addresses. */
 uint8_t scsi_peripheral_device(const struct scsi_command *command);
-uint8_t scsi_inquiry_byte_5(const struct scsi_logical_unit *unit); /* TPGS, 3PC */
 /* Left-aligned, filled with spaces. */
 void scsi_put_ascii(uint8_t *field, size_t length, const char *text);
 /* A name string with a NUL, filled with NULs to a multiple of four; `room` bytes are zeroed beforehand.  Returns its

@@ -235,8 +235,7 @@ int store_refresh(struct store *store, char error[static STORE_ERROR_BYTES])
 	int status;
 
 	if (store->descriptor->refresh == NULL)
-		return refuse(store, error, -EOPNOTSUPP, "plugin %s cannot look again at an open store",
-			      store->descriptor->name);
+		return 0;
 	status = store->descriptor->refresh(store->handle, &capabilities, &plugin_error);
 	if (status != 0)
 		return refused_by_plugin(store, error, status, &plugin_error);
@@ -272,6 +271,28 @@ int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char err
 	if (status != 0)
 		return refused_by_plugin(store, error, status, &plugin_error);
 	return take_new_size(store, &capabilities, error);
+}
+
+/* ---- Options -------------------------------------------------------------------------------------------------------
+ */
+
+int store_reload(struct store *store, const struct store_setting *settings, size_t count,
+		 char error[static STORE_ERROR_BYTES])
+{
+	struct tgtkit_error plugin_error = {{0}};
+	char reason[STORE_ERROR_BYTES];
+	struct store_values values;
+	int status;
+
+	if (store->descriptor->reload == NULL)
+		return refuse(store, error, -EOPNOTSUPP, "plugin %s takes new options only when a store is opened",
+			      store->descriptor->name);
+	status = store_values_parse(store->plugin, settings, count, &values, reason);
+	if (status != 0)
+		return refuse(store, error, status, "%s", reason);
+	status = store->descriptor->reload(store->handle, values.values, values.count, &plugin_error);
+	store_values_free(&values);
+	return status != 0 ? refused_by_plugin(store, error, status, &plugin_error) : 0;
 }
 
 /* ---- Closing -------------------------------------------------------------------------------------------------------

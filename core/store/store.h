@@ -36,6 +36,9 @@ int store_check(const struct store_spec *spec, char error[static STORE_ERROR_BYT
 int store_open(const struct store_spec *spec, struct store **store, char error[static STORE_ERROR_BYTES]);
 int store_refresh(struct store *store, char error[static STORE_ERROR_BYTES]);
 int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char error[static STORE_ERROR_BYTES]);
+/* All settings anew; the caller has seen that only options which the schema calls reloadable have changed. */
+int store_reload(struct store *store, const struct store_setting *settings, size_t count,
+		 char error[static STORE_ERROR_BYTES]);
 /* Closes the queues on their workers (which must still run), then the plugin's handle, and frees the store.  Every
  * request has completed before. */
 void store_close(struct store *store);

@@ -166,6 +166,7 @@ void target_check_units(struct target_configuration *configuration, struct spec_
 
 	for (size_t i = 0; i < configuration->target_count; i++)
 		luns += configuration->targets[i].lun_count;
+	configuration->unit_count = 0;
 	configuration->units = target_arena_array(&configuration->arena, luns, sizeof(*configuration->units));
 	for (size_t i = 0; i < configuration->target_count; i++)
 		for (size_t k = 0; k < configuration->targets[i].lun_count; k++)

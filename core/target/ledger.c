@@ -96,8 +96,10 @@ static void save_saved(struct rt_post *post)
 {
 	struct target_ledger_save *save = RT_CONTAINER_OF(post, struct target_ledger_save, reply);
 
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
+		save->tables[i]->changed |= save->status && save->texts[i];
 		free(save->texts[i]);
+	}
 	save->done(save);
 }
 
@@ -107,14 +109,14 @@ static void save_on_pool(struct store_job *job)
 
 	for (unsigned i = 0; i < 2 && !save->status; i++)
 		if (save->texts[i])
-			save->status = target_state_write(save->folder, save->names[i], save->texts[i],
+			save->status = target_state_write(save->folder, save->tables[i]->name, save->texts[i],
 							  save->lengths[i], save->error);
 	rt_loop_post(save->reply_to, &save->reply);
 }
 
 static void take_text(struct target_ledger_save *save, unsigned index, struct target_state_table *table)
 {
-	save->names[index] = table->name;
+	save->tables[index] = table;
 	save->texts[index] = NULL;
 	if (!table->changed)
 		return;
@@ -133,12 +135,9 @@ void target_ledger_save(struct target_ledger *ledger, struct target_ledger_save 
 	save->job.run = save_on_pool;
 	save->reply.run = save_saved;
 	save->reply_to = reply_to;
-	save->texts[0] = save->texts[1] = NULL;
-	if (ledger->is_kept) {
-		take_text(save, 0, &ledger->serials);
-		take_text(save, 1, &ledger->ports);
-	}
-	if (save->texts[0] || save->texts[1])
+	take_text(save, 0, &ledger->serials);
+	take_text(save, 1, &ledger->ports);
+	if (ledger->is_kept && (save->texts[0] || save->texts[1]))
 		store_pool_submit_control(&save->job);
 	else
 		rt_loop_post(reply_to, &save->reply);

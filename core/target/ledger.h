@@ -44,7 +44,7 @@ struct target_ledger_save {
 	struct rt_post reply;
 	struct rt_loop *reply_to;
 	const struct target_state_folder *folder;
-	const char *names[2];
+	struct target_state_table *tables[2]; /* their names do not change */
 	char *texts[2];
 	size_t lengths[2];
 };

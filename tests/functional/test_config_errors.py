@@ -96,7 +96,7 @@ NAME = 'name = "iqn.2026-11.org.example:disk";'
     (LUN_1, '{ lun = 1; path = "file:@FOLDER@/a.img"; size = "99999999P"; create = true; }', 9, "size"),
     (LUN_1, '{ lun = 1; path = "file:@FOLDER@/a.img"; }', 9, "a.img"),
     (LUN_1, '{ lun = 1; path = "RemBs:10.0.0.1/x"; }', 9, "remote:"),
-])
+], ids=lambda value: str(value) if isinstance(value, int) or len(value) < 20 else "")
 def test_an_error_is_named_with_file_line_and_key(check, old, new, line, named):
     status, output, path = check(old, new)
     assert status == 1, output
@@ -114,7 +114,8 @@ def test_a_syntax_error_is_named_with_its_line(check):
 
 
 def test_two_targets_of_one_name_are_an_error(check):
-    status, output, path = check(");\n  }\n);", ');\n  },\n  { name = "iqn.2026-11.org.example:disk"; luns = ( ); }\n);')
+    second = '  { name = "iqn.2026-11.org.example:disk"; luns = ( ); }'
+    status, output, path = check(");\n  }\n);", f");\n  }},\n{second}\n);")
     assert status == 1 and re.search(rf"{re.escape(str(path))}:12:.*iqn.2026-11.org.example:disk", output), output
 
 

@@ -32,20 +32,23 @@ def test_iscsi_ls_shows_target_and_lun(serve_image, make_image):
     with serve_image(make_image("a.img", 64 * MIB)) as running:
         listing = tools.run("iscsi-ls", "-s", portal_url(running)).stdout
         assert f"Target:{daemon.TARGET} Portal:127.0.0.1:{running.address[1]},1" in listing
-        assert "Lun:0" in listing and "Type:DIRECT_ACCESS" in listing and "64M" in listing
+        assert "Lun:0" in listing and "Type:DIRECT_ACCESS (Size:63M)" in listing  # it shows the last block's address
 
 
 def test_iscsi_inq_shows_a_disk(serve_image, make_image):
     with serve_image(make_image("a.img", 64 * MIB)) as running:
         output = tools.run("iscsi-inq", url(running)).stdout
-        assert "Peripheral Device Type: DIRECT_ACCESS" in output
+        assert "Peripheral Device Type:DIRECT_ACCESS" in output
         assert "Vendor:TGTKIT" in output and "Product:VIRTUAL-DISK" in output
 
 
-@pytest.mark.parametrize("page", [0x00, 0x80, 0x83, 0xB0, 0xB1, 0xB2])
-def test_iscsi_inq_reads_the_vital_product_data(serve_image, make_image, page):
+@pytest.mark.parametrize("page, shown", [
+    (0x00, "Page:0xb2 LOGICAL_BLOCK_PROVISIONING"), (0x80, "Unit Serial Number:["),
+    (0x83, "Designator Type:(3) NAA"), (0xB0, "maximum transfer length:"), (0xB1, "Medium Rotation Rate:"),
+    (0xB2, "provisioning type:2")], ids=lambda value: f"{value:02X}h" if isinstance(value, int) else "")
+def test_iscsi_inq_reads_the_vital_product_data(serve_image, make_image, page, shown):
     with serve_image(make_image("a.img", 64 * MIB)) as running:
-        assert "Page Code:" in tools.run("iscsi-inq", "-e", "1", "-c", str(page), url(running)).stdout
+        assert shown in tools.run("iscsi-inq", "-e", "1", "-c", str(page), url(running)).stdout
 
 
 def test_iscsi_readcapacity16_shows_the_size(serve_image, make_image):
@@ -166,7 +169,8 @@ def test_a_lun_that_is_not_there_answers_as_the_standard_wants(tmp_path, make_im
 @pytest.mark.parametrize("block_size", [512, 4096])
 def test_both_block_sizes(tmp_path, random_image, make_image, block_size):
     original = random_image("original.img", 16 * MIB)
-    lun = {"path": str(make_image("served.img", 16 * MIB)), "block_size": block_size}
+    # Without provisioning QEMU asks for no GET LBA STATUS, whose failure trips an assertion of QEMU 7.2 at 4 KiB.
+    lun = {"path": str(make_image("served.img", 16 * MIB)), "block_size": block_size, "thin": False}
     with daemon.serve_targets(tmp_path, daemon.target(lun)) as running:
         with Session(running.address, daemon.TARGET) as session:
             session.settle()

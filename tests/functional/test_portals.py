@@ -17,7 +17,7 @@ def serve_portals(folder, portals, targets, expected):
 
 
 def addresses_of(session):
-    (_, addresses), = session.send_targets()
+    (_, addresses), = session.send_targets("All" if session.target is None else "")
     return addresses
 
 

@@ -27,8 +27,9 @@ def test_a_command_that_overtakes_waits_for_its_turn(session):
     assert session.exp_cmd_sn == session.cmd_sn
 
 
-def test_writes_that_come_out_of_order_are_executed_in_order(session):
-    tasks = [session.prepare_command(scsi.write10(0, 1), bytes([value]) * 512)[0] for value in (1, 2, 3, 4)]
+def test_ordered_writes_that_come_out_of_order_are_executed_in_order(session):
+    tasks = [session.prepare_command(scsi.write10(0, 1), bytes([value]) * 512, attribute=2)[0]
+             for value in (1, 2, 3, 4)]
     for task in reversed(tasks):
         session.connection.send(task.request)
     for task in tasks:

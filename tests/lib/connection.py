@@ -106,6 +106,10 @@ class Connection:
         response.data = data[:data_length]
         return response
 
+    def wait_for_bytes(self, count):
+        """Reads so many bytes and leaves them in place."""
+        self._fill(count, time.monotonic() + self.timeout)
+
     def has_input(self, timeout=0):
         return bool(self._pending) or bool(select.select([self.socket], [], [], timeout)[0])
 

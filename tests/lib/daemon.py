@@ -61,6 +61,7 @@ class Daemon:
         self._log_ended = False
         self._log_changed = threading.Condition()
         self.process = None
+        self.expected_status = 0
 
     # ---- Start ----
 
@@ -99,6 +100,10 @@ class Daemon:
         with self._log_changed:
             return "\n".join(self.log_lines)
 
+    def last_words(self):
+        """The end of the log, for messages."""
+        return "\n".join(self.log().splitlines()[-30:])
+
     def wait_for_log(self, pattern, timeout=START_TIMEOUT_S, since=0):
         """The first log line that matches."""
         deadline = time.monotonic() + timeout
@@ -112,10 +117,14 @@ class Daemon:
                     raise AssertionError(f"no line of the log matches {pattern}:\n" + "\n".join(self.log_lines))
 
     def assert_alive(self):
-        assert self.process.poll() is None, f"the daemon has ended with {self.process.returncode}:\n{self.log()}"
+        assert self.process.poll() is None, f"the daemon has ended with {self.process.returncode}:\n{self.last_words()}"
 
     def open_descriptors(self):
         return len(list(pathlib.Path("/proc", str(self.pid), "fd").iterdir()))
+
+    def resident_bytes(self):
+        status = pathlib.Path("/proc", str(self.pid), "status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
 
     def wait_for_descriptors(self, at_most, timeout=10):
         """Connections of the past have to be freed, if not at once."""
@@ -136,19 +145,19 @@ class Daemon:
         return status
 
     def stop(self, timeout=STOP_TIMEOUT_S):
-        """SIGTERM; the daemon has to exit 0, in time, with nothing reported by a sanitizer."""
+        """SIGTERM; the daemon has to exit with the expected status, in time, and no sanitizer has to say anything."""
         self.assert_alive()
         self.signal()
         try:
             status = self.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"the daemon has not ended {timeout} s after SIGTERM:\n{self.log()}") from None
-        assert status == 0, f"the daemon has ended with {status}:\n{self.log()}"
+            raise AssertionError(f"the daemon has not ended {timeout} s after SIGTERM:\n{self.last_words()}") from None
+        assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.last_words()}"
         self.assert_clean()
 
     def assert_clean(self):
-        assert not SANITIZER_REPORT.search(self.log()), self.log()
+        assert not SANITIZER_REPORT.search(self.log()), self.last_words()
 
     def kill(self):
         if self.process and self.process.poll() is None:
@@ -163,9 +172,10 @@ class Daemon:
             self.stop()
         elif self.process.poll() is None:
             self.kill()
-            print(self.log())
+            print(self.last_words())
         else:
-            assert self.process.returncode == 0, f"the daemon has ended with {self.process.returncode}:\n{self.log()}"
+            status = self.process.returncode
+            assert status == self.expected_status, f"the daemon has ended with {status}:\n{self.last_words()}"
 
 
 def serve_paths(folder, *paths, target=TARGET, settings=(), host="127.0.0.1", **options):

@@ -22,6 +22,7 @@ class HealthySession:
         self._random = random.Random(first_block + 1)
         self._content = {}
         self._stopped = threading.Event()
+        self._progress = threading.Condition()
         self._error = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -39,16 +40,26 @@ class HealthySession:
             assert self.exchanges > 0, "the healthy session has done nothing"
             assert self.longest_pause_s < LONGEST_PAUSE_S, f"the healthy session waited {self.longest_pause_s:.1f} s"
 
+    def wait_for_exchanges(self, count, timeout=60):
+        """Returns when so many exchanges have been done in all, or one has gone wrong."""
+        with self._progress:
+            self._progress.wait_for(lambda: self.exchanges >= count or self._error, timeout)
+        assert self._error is None and self.exchanges >= count, f"{self.exchanges} exchanges, {self._error!r}"
+
     def _run(self):
         try:
             while not self._stopped.is_set():
                 started = time.monotonic()
                 self._exchange()
                 self.longest_pause_s = max(self.longest_pause_s, time.monotonic() - started)
-                self.exchanges += 1
+                with self._progress:
+                    self.exchanges += 1
+                    self._progress.notify_all()
             self.session.logout()
         except Exception as error:  # noqa: BLE001 (handed over to the thread that ends the block)
-            self._error = error
+            with self._progress:
+                self._error = error
+                self._progress.notify_all()
 
     def _exchange(self):
         count = self._random.choice((1, 2, 8, 32))

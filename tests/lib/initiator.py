@@ -380,7 +380,7 @@ class Session:
             task.overflow = response.residual_count
         if response.underflow:
             task.underflow = response.residual_count
-        if task.request.read and task.good:
+        if task.request.read and task.good and not task.overflow:
             require(len(task.data_in) == task.edtl - task.underflow, "residual and data differ", response)
         del self.tasks[task.tag]
 

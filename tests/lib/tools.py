@@ -29,7 +29,7 @@ def find(name):
 def run(name, *arguments, timeout=120, check=True, **options):
     """Runs a program and returns the completed process with its output as text."""
     done = subprocess.run([find(name), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=timeout, check=False, **options)
+                          text=True, errors="replace", timeout=timeout, check=False, **options)
     if check:
         assert done.returncode == 0, f"{name} {' '.join(map(str, arguments))}: {done.returncode}\n{done.stdout}"
     return done

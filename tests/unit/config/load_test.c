@@ -368,6 +368,49 @@ START_TEST(set_overrides_the_file)
 }
 END_TEST
 
+/* docs/tgtkit.conf; `uncomment`: with its example lines, those with a single "#", taken for real ones. */
+static void read_example(bool uncomment)
+{
+	const char *source = getenv("srcdir");
+	static char text[16384];
+	char path[4096], line[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/docs/tgtkit.conf", source ? source : ".");
+	file = fopen(path, "r");
+	ck_assert_msg(file != NULL, "%s cannot be read", path);
+	text[0] = '\0';
+	while (fgets(line, sizeof(line), file))
+		strcat(text, line + (uncomment && line[0] == '#' && line[1] != '#'));
+	fclose(file);
+	capture_read(&capture, text);
+}
+
+START_TEST(the_example_that_is_installed_is_good_as_it_is)
+{
+	read_example(false);
+	ck_assert_str_eq(capture.lines, "");
+	ck_assert_uint_eq(capture.configuration.target_count, 0);
+}
+END_TEST
+
+START_TEST(the_example_that_is_installed_is_good_when_uncommented)
+{
+	read_example(true);
+	ck_assert_str_eq(capture.lines, "");
+	ck_assert_uint_eq(capture.configuration.target_count, 1);
+	ck_assert_uint_eq(capture.configuration.targets[0].lun_count, 3);
+}
+END_TEST
+
+START_TEST(capitals_in_a_target_name_are_folded)
+{
+	capture_read(&capture, "targets = ( { name = \"IQN.2026-11.org.Example:Disk1\"; } );");
+	ck_assert_str_eq(capture.lines, "");
+	ck_assert_str_eq(capture.configuration.targets[0].name, "iqn.2026-11.org.example:disk1");
+}
+END_TEST
+
 #define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 Suite *load_suite(void)
@@ -393,6 +436,9 @@ Suite *load_suite(void)
 	tcase_add_test(tests, a_problem_in_an_included_file_names_that_file);
 	tcase_add_loop_test(tests, set_goes_through_the_same_table, 0, COUNT(settings));
 	tcase_add_test(tests, set_overrides_the_file);
+	tcase_add_test(tests, the_example_that_is_installed_is_good_as_it_is);
+	tcase_add_test(tests, the_example_that_is_installed_is_good_when_uncommented);
+	tcase_add_test(tests, capitals_in_a_target_name_are_folded);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

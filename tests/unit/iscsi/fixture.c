@@ -23,6 +23,7 @@ const struct iscsi_target_parameters fixture_parameters = {
 static const struct iscsi_target_port port_of_group_1[] = {{.tag = 1, .relative_target_port_id = 1}};
 static const struct iscsi_target_port port_of_group_2[] = {{.tag = 2, .relative_target_port_id = 2}};
 static struct iscsi_portal_group groups[2];
+static struct scsi_lun_map no_luns = {.references = 1};
 
 struct iscsi_target fixture_targets[2];
 struct iscsi_portal fixture_portals[2];
@@ -54,12 +55,14 @@ void fixture_setup(void)
 						   .alias = "first",
 						   .ports = port_of_group_1,
 						   .port_count = 1,
-						   .parameters = fixture_parameters};
+						   .parameters = fixture_parameters,
+						   .lun_map = &no_luns};
 	fixture_targets[1] = (struct iscsi_target){.name = FIXTURE_OTHER,
 						   .alias = "",
 						   .ports = port_of_group_2,
 						   .port_count = 1,
-						   .parameters = fixture_parameters};
+						   .parameters = fixture_parameters,
+						   .lun_map = &no_luns};
 	fixture_portals[0] = (struct iscsi_portal){.address = fixture_address("192.0.2.1", 3260)};
 	fixture_portals[1] = (struct iscsi_portal){.address = fixture_address("2001:db8::2", 3261)};
 	groups[0] = (struct iscsi_portal_group){.tag = 1, .portals = &fixture_portals[0], .portal_count = 1};
@@ -78,12 +81,15 @@ void fixture_teardown(void)
 
 void login_restart(void)
 {
+	static struct sockaddr_storage peer_address;
 	struct iscsi_login_context context = {
 	    .directory = &fixture_directory,
 	    .portal_group_tag = 1,
 	    .peer = "192.0.2.7:51234",
+	    .peer_address = &peer_address,
 	};
 
+	peer_address = fixture_address("192.0.2.7", 51234);
 	iscsi_login_free(fixture_login);
 	fixture_login = iscsi_login_create(&context);
 	ck_assert_ptr_nonnull(fixture_login);

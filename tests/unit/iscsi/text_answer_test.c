@@ -152,6 +152,24 @@ START_TEST(target_on_two_groups)
 }
 END_TEST
 
+START_TEST(targets_are_shown_to_those_they_admit)
+{
+	struct iscsi_access_rule rule = {.initiator = "iqn.1993-08.org.debian:*",
+					 .lun_map = fixture_targets[0].lun_map};
+
+	fixture_targets[0].restricted = true;
+	ck_assert_str_eq(ASK("SendTargets=All"), SECOND);
+	ck_assert_str_eq(ASK("SendTargets=" FIXTURE_TARGET), "");
+	fixture_targets[0].rules = &rule;
+	fixture_targets[0].rule_count = 1;
+	ck_assert_str_eq(ASK("SendTargets=All"), FIRST SECOND);
+	ck_assert_int_eq(iscsi_address_range_parse("192.0.2.0/24", &rule.address), 0);
+	ck_assert_str_eq(ASK("SendTargets=All"), SECOND);
+	context.initiator_address = &fixture_portals[0].address;
+	ck_assert_str_eq(ASK("SendTargets=All"), FIRST SECOND);
+}
+END_TEST
+
 START_TEST(other_keys)
 {
 	ck_assert_str_eq(ASK("X-foo=1"), "X-foo=NotUnderstood\n");
@@ -233,6 +251,7 @@ Suite *text_answer_suite(void)
 	tcase_add_test(tests, ipv6_wildcard_leaves_ipv4_to_its_own_portal);
 	tcase_add_test(tests, target_without_a_portal_is_not_shown);
 	tcase_add_test(tests, target_on_two_groups);
+	tcase_add_test(tests, targets_are_shown_to_those_they_admit);
 	tcase_add_test(tests, other_keys);
 	tcase_add_test(tests, max_recv_data_segment_length_is_declared_anew);
 	tcase_add_loop_test(tests, malformed_requests, 0, sizeof malformed / sizeof *malformed);
