@@ -152,7 +152,7 @@ static void finish(struct s3_fetch *fetch, int status, bool has_data)
 
 	if (has_data) {
 		merge(fetch);
-	} else if (status != 0 && (!fetch->is_ahead || status != -ECANCELED) {
+	} else if (status != 0) {
 		s3_call_describe(&fetch->call, sentence, sizeof(sentence));
 		s3_log(unit->volume->unit, s3_list_is_empty(&fetch->pieces) ? TGTKIT_LOG_DEBUG : TGTKIT_LOG_WARNING,
 		       "reading chunk %llu failed: %s", (unsigned long long)chunk->index, sentence);

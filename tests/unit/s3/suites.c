@@ -6,6 +6,7 @@
 Suite *format_suite(void);
 Suite *protocol_suite(void);
 Suite *sigv4_suite(void);
+Suite *store_suite(void);
 Suite *text_suite(void);
 
-const unit_suite_function unit_suites[] = {text_suite, sigv4_suite, format_suite, protocol_suite, NULL};
+const unit_suite_function unit_suites[] = {text_suite, sigv4_suite, format_suite, protocol_suite, store_suite, NULL};
