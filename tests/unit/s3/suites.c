@@ -4,9 +4,10 @@
 #include "unit/runner.h"
 
 Suite *format_suite(void);
+Suite *owner_suite(void);
 Suite *protocol_suite(void);
 Suite *sigv4_suite(void);
 Suite *store_suite(void);
 Suite *text_suite(void);
 
-const unit_suite_function unit_suites[] = {text_suite, sigv4_suite, format_suite, protocol_suite, store_suite, NULL};
+const unit_suite_function unit_suites[] = {text_suite, sigv4_suite, format_suite, protocol_suite, store_suite, owner_suite, NULL};
