@@ -117,7 +117,8 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
 		uint64_t first, last, total;
 
 		if (sscanf(value, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &first, &last, &total) == 3 &&
-		    first == call->range_first && last - first + 1 == call->range_bytes)
+		    (call->is_whole ? first == 0 && last + 1 == total
+				    : first == call->range_first && last - first + 1 == call->range_bytes))
 			call->object_bytes = total;
 	} else if (header_is(line, length, S3_CHECKSUM_HEADER, value, sizeof(value))) {
 		snprintf(call->checksums_found, sizeof(call->checksums_found), "%s", value);
@@ -204,6 +205,8 @@ static bool make_headers(struct s3_call *call, const struct s3_credentials *cred
 		snprintf(set->range, sizeof(set->range), "bytes=%" PRIu64 "-%" PRIu64, call->range_first,
 			 call->range_first + call->range_bytes - 1);
 		put(set, "range", set->range);
+	} else if (call->is_whole) {
+		put(set, "range", "bytes=0-");
 	}
 	put(set, "x-amz-content-sha256", payload_hash);
 	put(set, "x-amz-date", set->date);

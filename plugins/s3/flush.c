@@ -84,9 +84,10 @@ void s3_flush_check(struct s3_unit *unit)
 	}
 }
 
-void s3_flush_fail(struct s3_unit *unit, const struct s3_chunk *chunk, uint64_t tick, int status)
+bool s3_flush_fail(struct s3_unit *unit, const struct s3_chunk *chunk, uint64_t tick, uint64_t serial, int status)
 {
 	struct s3_link *link = unit->flushing.next;
+	bool is_wanted = false;
 
 	while (link != &unit->flushing) {
 		struct s3_io *io = S3_LIST_ENTRY(link, struct s3_io, link);
@@ -94,9 +95,14 @@ void s3_flush_fail(struct s3_unit *unit, const struct s3_chunk *chunk, uint64_t 
 		link = link->next;
 		if (!waits_for(io, chunk, tick))
 			continue;
+		if (io->serial > serial) {
+			is_wanted = true;
+			continue;
+		}
 		s3_list_remove(&io->link);
 		s3_io_finish(io, status == -ENOSPC ? status : -EIO);
 	}
+	return is_wanted;
 }
 
 /* Somebody waits now: no chunk rests after a failure. */
@@ -110,6 +116,7 @@ static void wait_for_uploads(struct s3_io *io)
 {
 	struct s3_unit *unit = io->unit;
 
+	io->serial = ++unit->serial;
 	s3_list_append(&unit->flushing, &io->link);
 	hurry(&unit->dirty);
 	hurry(&unit->ready);

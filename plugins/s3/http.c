@@ -207,6 +207,9 @@ static bool is_sound(struct s3_call *call)
 	if (call->range_bytes != 0 &&
 	    (call->http_status != 206 || call->received_bytes != call->range_bytes || call->object_bytes == UINT64_MAX))
 		return false;
+	/* A server that knows no ranges answers 200. */
+	if (call->is_whole && call->http_status == 206 && call->received_bytes != call->object_bytes)
+		return false;
 	if (call->verify == NULL || call->verify(call))
 		return true;
 	s3_client_count(call->client, S3_COUNT_DAMAGED, 1);

@@ -107,7 +107,7 @@ static int find_incumbent(const struct s3_session *session, struct incumbent *in
 	if (incumbent->generation == 0)
 		return 0;
 	lease_name(incumbent->generation, name);
-	status = s3_object_get(session, name, &incumbent->content, error);
+	status = s3_object_get_surely(session, name, &incumbent->content, error);
 	if (status == 0 && !s3_lease_decode(incumbent->content.data, incumbent->content.length, &incumbent->record))
 		incumbent->record = (struct s3_lease_record){.host = "an unknown host"};
 	return status == -ENOENT ? -EAGAIN : status;
@@ -121,7 +121,7 @@ static int has_changed(const struct s3_session *session, struct incumbent *incum
 	int status;
 
 	lease_name(incumbent->generation, name);
-	status = s3_object_get(session, name, &now, error);
+	status = s3_object_get_surely(session, name, &now, error);
 	if (status == 0 &&
 	    (now.length != incumbent->content.length || memcmp(now.data, incumbent->content.data, now.length) != 0)) {
 		s3_text_free(&incumbent->content);
@@ -193,7 +193,7 @@ static int is_ours(const struct s3_session *session, const struct s3_lease *leas
 	int status;
 
 	lease_name(lease->generation, name);
-	status = s3_object_get(session, name, &content, error);
+	status = s3_object_get_surely(session, name, &content, error);
 	if (status == 0 &&
 	    (!s3_lease_decode(content.data, content.length, &found) || strcmp(found.nonce, lease->record.nonce) != 0)) {
 		snprintf(error->message, sizeof(error->message), "the volume was opened by %s at the same moment",

@@ -7,7 +7,7 @@
 
 #include "objects.h"
 
-#define READINGS 6u
+#define READINGS 16u
 
 static int carry_out(const struct s3_session *session, struct s3_call *call, struct tgtkit_error *error)
 {
@@ -28,6 +28,7 @@ int s3_object_get(const struct s3_session *session, const char *relative, struct
 	int status;
 
 	s3_call_init(&call, session->client, "GET", relative);
+	call.is_whole = true;
 	status = carry_out(session, &call, error);
 	if (status == 0) {
 		s3_text_free(content);
@@ -132,14 +133,18 @@ static int list_page(const struct s3_session *session, const char *relative, con
 int s3_objects_list(const struct s3_session *session, const char *relative, const char *start_after,
 		    const char *delimiter, size_t limit, struct s3_list *list, struct tgtkit_error *error)
 {
-	int status;
+	int status = -EBADMSG;
 
-	*list = (struct s3_list){0};
-	do {
-		status = list_page(session, relative, start_after, delimiter, limit, list, error);
-	} while (status == 0 && list->next_token != NULL && (limit == 0 || list->count + list->prefix_count < limit));
-	if (status != 0)
-		s3_list_free(list);
+	/* One that cannot be understood was damaged on its way, most likely: again from the start. */
+	for (unsigned i = 0; i < READINGS && status == -EBADMSG; i++) {
+		*list = (struct s3_list){0};
+		do {
+			status = list_page(session, relative, start_after, delimiter, limit, list, error);
+		} while (status == 0 && list->next_token != NULL &&
+			 (limit == 0 || list->count + list->prefix_count < limit));
+		if (status != 0)
+			s3_list_free(list);
+	}
 	return status;
 }
 

@@ -71,6 +71,7 @@ struct s3_unit {
 	unsigned free_count;
 	uint64_t used_bytes, limit_bytes;
 
+	uint64_t serial; /* of uploads and of who waits for them, as they come */
 	uint64_t tick, flush_tick; /* of the newest write; up to which flushes want everything stored */
 	unsigned uploads, upload_slots;
 	unsigned fetches, fetch_slots;
@@ -90,7 +91,7 @@ struct s3_io {
 	struct s3_unit *unit;
 	struct tgtkit_request *request;
 	uint64_t position; /* bytes dealt with */
-	uint64_t tick;
+	uint64_t tick, serial;
 	unsigned pieces; /* of a read, still to be fetched */
 	int status;
 };
@@ -187,8 +188,8 @@ void s3_flush(struct s3_io *io);
 void s3_flush_range(struct s3_io *io);
 /* After an upload: who has all that it waited for? */
 void s3_flush_check(struct s3_unit *unit);
-/* An upload was refused: whoever waits for it is told. */
-void s3_flush_fail(struct s3_unit *unit, const struct s3_chunk *chunk, uint64_t tick, int status);
+/* The upload `serial` was refused: whoever waited for it when it began is told.  True if somebody came later. */
+bool s3_flush_fail(struct s3_unit *unit, const struct s3_chunk *chunk, uint64_t tick, uint64_t serial, int status);
 
 /* ---- io.c
  * --------------------------------------------------------------------------------------------------------------------

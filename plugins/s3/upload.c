@@ -28,7 +28,7 @@ struct s3_upload {
 	int gap_status;
 	bool is_sent, is_zero;
 	struct s3_name name;
-	uint64_t tick, dirty_since_ns;
+	uint64_t serial, tick, dirty_since_ns;
 	char checksums[S3_CHECKSUM_TEXT_BYTES];
 	uint64_t *dirty;	    /* per page, what this upload takes */
 	struct s3_buffer **buffers; /* per page */
@@ -157,7 +157,7 @@ static void fail(struct s3_upload *upload, int status, bool was_refused_by_lease
 {
 	struct s3_unit *unit = upload->unit;
 	struct s3_chunk *chunk = upload->chunk;
-	const uint64_t tick = upload->is_sent ? upload->tick : chunk->dirty_tick;
+	const uint64_t tick = upload->is_sent ? upload->tick : chunk->dirty_tick, serial = upload->serial;
 	char sentence[400] = "its other parts could not be read";
 
 	if (status != -ECANCELED && chunk->failures == 0) {
@@ -172,8 +172,9 @@ static void fail(struct s3_upload *upload, int status, bool was_refused_by_lease
 	if (!was_refused_by_lease)
 		set_retry(chunk);
 	s3_chunk_settle(unit, chunk);
-	if (!is_passing(status))
-		s3_flush_fail(unit, chunk, tick, status);
+	/* Who came while it was under way gets an attempt of its own. */
+	if (!is_passing(status) && s3_flush_fail(unit, chunk, tick, serial, status))
+		chunk->retry_at_ns = 0;
 	s3_unit_wake(unit);
 }
 
@@ -422,6 +423,7 @@ static bool start_upload(struct s3_unit *unit, struct s3_chunk *chunk)
 	}
 	upload->unit = unit;
 	upload->chunk = chunk;
+	upload->serial = ++unit->serial;
 	chunk->upload = upload;
 	unit->uploads++;
 	s3_chunk_settle(unit, chunk);

@@ -3,6 +3,7 @@
 
 #include "unit/runner.h"
 
+Suite *fault_suite(void);
 Suite *format_suite(void);
 Suite *owner_suite(void);
 Suite *protocol_suite(void);
@@ -10,4 +11,5 @@ Suite *sigv4_suite(void);
 Suite *store_suite(void);
 Suite *text_suite(void);
 
-const unit_suite_function unit_suites[] = {text_suite, sigv4_suite, format_suite, protocol_suite, store_suite, owner_suite, NULL};
+const unit_suite_function unit_suites[] = {text_suite,	sigv4_suite, format_suite, protocol_suite,
+					   store_suite, owner_suite, fault_suite,  NULL};
