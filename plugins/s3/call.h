@@ -26,7 +26,7 @@ struct s3_call {
 	struct s3_text key;		   /* whole, with the prefix; "": the bucket */
 	struct s3_text query;		   /* see s3_query_add */
 	uint64_t range_first, range_bytes; /* range_bytes 0: all of it */
-	bool is_whole; /* GET: all of the object, and the answer has to say how much that is */
+	bool is_whole;			   /* GET: all of the object, and the answer has to say how much that is */
 	bool if_none_match;		   /* only if the key does not exist */
 	bool has_content_md5;
 	const char *checksums; /* value of S3_CHECKSUM_HEADER, or NULL */

@@ -7,6 +7,7 @@
 #include "unit.h"
 
 #define FETCH_BYTES  (4u << 20) /* of one read-ahead request */
+#define HITS	     2u		/* in a row, then a reader counts as sequential */
 #define FIRST_WINDOW (1u << 20)
 #define TOLERANCE    (2u << 20) /* requests of a deep queue may come in some disorder */
 
@@ -67,6 +68,9 @@ void s3_read_ahead(struct s3_unit *unit, uint64_t offset, uint64_t length)
 	if (offset + length <= stream->next_offset)
 		return;
 	stream->next_offset = offset + length;
+	/* Random readers come close to where they were now and then. */
+	if (++stream->hits < HITS)
+		return;
 	stream->window = stream->window == 0 ? FIRST_WINDOW : stream->window * 2;
 	if (stream->window > limit)
 		stream->window = limit;
@@ -74,7 +78,6 @@ void s3_read_ahead(struct s3_unit *unit, uint64_t offset, uint64_t length)
 	target = stream->next_offset + stream->window;
 	if (target > device)
 		target = device;
-	/* Whole pieces: half a window's worth of small requests would cost more than it brings. */
 	while (at < target && fetch_piece(unit, at, &at))
 		stream->ahead_until = at;
 }

@@ -51,6 +51,7 @@ enum { S3_STREAMS = 4 };
 /* A sequential reader. */
 struct s3_stream {
 	uint64_t next_offset, ahead_until, window, used_at;
+	unsigned hits;
 };
 
 struct s3_unit {
@@ -71,7 +72,7 @@ struct s3_unit {
 	unsigned free_count;
 	uint64_t used_bytes, limit_bytes;
 
-	uint64_t serial; /* of uploads and of who waits for them, as they come */
+	uint64_t serial;	   /* of uploads and of who waits for them, as they come */
 	uint64_t tick, flush_tick; /* of the newest write; up to which flushes want everything stored */
 	unsigned uploads, upload_slots;
 	unsigned fetches, fetch_slots;

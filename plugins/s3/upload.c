@@ -12,6 +12,7 @@
 #include "unit.h"
 
 #define DIRTY_AGE_NS	 (5 * S3_SECOND_NS) /* dirty data goes up after this without being asked for */
+#define FILLING_NS	 (S3_SECOND_NS / 2)
 #define RETRY_AFTER_NS	 (S3_SECOND_NS / 2)
 #define RETRY_LIMIT_NS	 (8 * S3_SECOND_NS)
 #define UPLOAD_ATTEMPTS	 4u
@@ -447,6 +448,15 @@ static struct s3_chunk *first_due(struct s3_link *list, uint64_t now_ns)
 	return NULL;
 }
 
+/* Memory is short.  A chunk that is being filled is left alone while others are on their way: it may become full, and
+ * then needs no merge and goes up once. */
+static bool is_pressed(const struct s3_unit *unit, const struct s3_chunk *chunk, uint64_t now_ns)
+{
+	if (s3_list_is_empty(&unit->blocked) && unit->used_bytes <= unit->limit_bytes / 4 * 3)
+		return false;
+	return unit->uploads == 0 || now_ns - chunk->dirty_since_ns > FILLING_NS;
+}
+
 /* Of the chunks that are not full: the oldest, if a flush, a full cache or its age wants it. */
 static struct s3_chunk *choose(struct s3_unit *unit)
 {
@@ -456,8 +466,8 @@ static struct s3_chunk *choose(struct s3_unit *unit)
 	if (chunk != NULL)
 		return chunk;
 	chunk = first_due(&unit->dirty, now_ns);
-	if (chunk == NULL || chunk->dirty_tick <= unit->flush_tick || !s3_list_is_empty(&unit->blocked) ||
-	    unit->used_bytes > unit->limit_bytes / 4 * 3 || now_ns - chunk->dirty_since_ns > DIRTY_AGE_NS)
+	if (chunk == NULL || chunk->dirty_tick <= unit->flush_tick || is_pressed(unit, chunk, now_ns) ||
+	    now_ns - chunk->dirty_since_ns > DIRTY_AGE_NS)
 		return chunk;
 	return NULL;
 }
