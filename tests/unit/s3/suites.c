@@ -3,6 +3,7 @@
 
 #include "unit/runner.h"
 
+Suite *credentials_suite(void);
 Suite *fault_suite(void);
 Suite *format_suite(void);
 Suite *owner_suite(void);
@@ -10,6 +11,9 @@ Suite *protocol_suite(void);
 Suite *sigv4_suite(void);
 Suite *store_suite(void);
 Suite *text_suite(void);
+Suite *tool_suite(void);
 
-const unit_suite_function unit_suites[] = {text_suite,	sigv4_suite, format_suite, protocol_suite,
-					   store_suite, owner_suite, fault_suite,  NULL};
+const unit_suite_function unit_suites[] = {
+    text_suite,	 sigv4_suite, format_suite, protocol_suite, credentials_suite,
+    store_suite, owner_suite, fault_suite,  tool_suite,	    NULL,
+};
