@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """An HTTP proxy that injects faults between the s3 plugin and its server.
 
-    fault_proxy.py HOST PORT CONTROL-FILE
+    fault_proxy.py HOST PORT CONTROL-FILE [CERTIFICATE KEY]
 
 Listens on a free port of 127.0.0.1, prints it, and relays every request to HOST:PORT.  The control file, read anew for
 every request, holds "MODE RATE METHODS": this fault, for this share of the requests (0 to 1), with these methods (comma-
-separated, * for all).  A file that is empty injects nothing.
+separated, * for all).  A file that is empty injects nothing.  With a certificate, its clients speak TLS.
 """
 import email.utils
 import random
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -159,8 +160,16 @@ class Relay(threading.Thread):
 def main():
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(listener.getsockname()[1], flush=True)
+    tls = None
+    if len(sys.argv) > 4:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(sys.argv[4], sys.argv[5])
     while True:
         client, _ = listener.accept()
+        try:
+            client = tls.wrap_socket(client, server_side=True) if tls else client
+        except (OSError, ssl.SSLError):
+            continue
         Relay(client, (sys.argv[1], int(sys.argv[2])), sys.argv[3]).start()
 
 

@@ -19,7 +19,7 @@
 #define MIB   (1024u * KIB)
 #define BYTES (2u * MIB)
 
-static char control[96], proxy[64];
+static char control[96], proxy[64], certificate[96], key[96];
 
 /* ---- The proxy
  * ------------------------------------------------------------------------------------------------------- */
@@ -46,7 +46,8 @@ static void run_proxy(int output)
 	colon = strrchr(host, ':');
 	*colon = '\0';
 	dup2(output, STDOUT_FILENO);
-	execlp(TEST_PYTHON, TEST_PYTHON, TEST_LIB "/fault_proxy.py", host, colon + 1, control, (char *)NULL);
+	execlp(TEST_PYTHON, TEST_PYTHON, TEST_LIB "/fault_proxy.py", host, colon + 1, control,
+	       certificate[0] == '\0' ? NULL : certificate, key, (char *)NULL);
 	_exit(127);
 }
 
@@ -62,7 +63,7 @@ static void start_proxy(void)
 		run_proxy(ends[1]);
 	close(ends[1]);
 	ck_assert_int_gt(read(ends[0], port, sizeof(port) - 1), 0);
-	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", atoi(port));
+	snprintf(proxy, sizeof(proxy), "%s://127.0.0.1:%d", certificate[0] == '\0' ? "http" : "https", atoi(port));
 }
 
 static void faulty_volume(struct lab_volume *volume)
@@ -253,6 +254,52 @@ START_TEST(a_wrong_clock_is_corrected_once_else_named)
 }
 END_TEST
 
+/* ---- TLS
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static void make_certificate(void)
+{
+	char command[512];
+
+	snprintf(certificate, sizeof(certificate), "%s/certificate.%ld", lab_folder, (long)getpid());
+	snprintf(key, sizeof(key), "%s/key.%ld", lab_folder, (long)getpid());
+	snprintf(
+	    command, sizeof(command),
+	    "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests -addext subjectAltName=IP:127.0.0.1 "
+	    "-keyout %s -out %s 2>/dev/null",
+	    key, certificate);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(over_tls_with_a_ca_of_ones_own_and_damage_is_refused)
+{
+	static unsigned char model[BYTES];
+	struct lab_volume volume;
+	struct fh_unit *unit;
+
+	make_certificate();
+	faulty_volume(&volume);
+	lab_option(&volume, "retries", "0");
+	volume.spec.flags = TGTKIT_OPEN_CREATE;
+	volume.spec.plugin = fh_load(S3_PLUGIN);
+	ck_assert_int_lt(fh_open(&volume.spec, &unit), 0);
+	ck_assert_msg(strstr(fh_error(), "certificate") != NULL, "%s", fh_error());
+	lab_option(&volume, "ca_file", certificate);
+	lab_option(&volume, "retries", "30");
+	unit = lab_create(&volume);
+	set_fault("damage_up 0.3 PUT");
+	work(unit, model, 48, 3);
+	set_fault("");
+	fh_close(unit);
+	unit = lab_open(&volume);
+	set_fault("damage 0.3 GET");
+	compare(unit, model);
+	set_fault("");
+	fh_close(unit);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
 Suite *fault_suite(void)
 {
 	Suite *suite = suite_create("fault");
@@ -265,6 +312,7 @@ Suite *fault_suite(void)
 	tcase_add_loop_test(tests, lasting_faults_end_in_the_right_error_and_recovery_follows, 0,
 			    sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(tests, a_wrong_clock_is_corrected_once_else_named);
+	tcase_add_test(tests, over_tls_with_a_ca_of_ones_own_and_damage_is_refused);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -235,6 +235,27 @@ START_TEST(an_absent_volume_or_bucket_is_named)
 }
 END_TEST
 
+START_TEST(the_bucket_may_stand_in_the_host_name)
+{
+	char host_style[64];
+	struct lab_volume volume;
+	struct fh_unit *unit;
+
+	lab_volume(&volume, MIB);
+	snprintf(host_style, sizeof(host_style), "http://s3.localhost:%s", strrchr(lab_endpoint, ':') + 1);
+	unit = lab_create(&volume);
+	write_seed(unit, 0, CHUNK, 8, 0);
+	fh_close(unit);
+	lab_option(&volume, "endpoint", host_style);
+	lab_option(&volume, "path_style", "false");
+	unit = lab_open(&volume);
+	assert_content(unit, 0, CHUNK, 8);
+	write_seed(unit, CHUNK, CHUNK, 9, TGTKIT_REQUEST_FUA);
+	fh_close(unit);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
 /* ---- Against a model
  * -------------------------------------------------------------------------------------------------- */
 
@@ -355,6 +376,7 @@ Suite *store_suite(void)
 	tcase_add_test(tests, growth_keeps_the_data_and_adds_zeros);
 	tcase_add_test(tests, a_reader_beside_the_owner_sees_what_was_flushed);
 	tcase_add_test(tests, an_absent_volume_or_bucket_is_named);
+	tcase_add_test(tests, the_bucket_may_stand_in_the_host_name);
 	tcase_add_loop_test(tests, random_work_agrees_with_a_model, 0, 6);
 	tcase_add_test(tests, many_requests_at_a_time_agree_too);
 	suite_add_tcase(suite, tests);
