@@ -44,6 +44,9 @@ void loop_detach(void);
 const char *small_tmpfs(unsigned size_bytes);
 void small_tmpfs_remove(void);
 
+/* Whether this process may use io_uring. */
+bool io_uring_is_allowed(void);
+
 /* Bytes that depend on the seed. */
 void fill(void *buffer, size_t length, uint32_t seed);
 
