@@ -307,6 +307,7 @@ void remote_connection_abandon(struct remote_connection *connection, const char 
 	shutdown(connection->fd, SHUT_WR);
 	connection->watched = TGTKIT_FD_READ;
 	unit->host->watch_modify(connection->watch, TGTKIT_FD_READ);
+	remote_connections_changed(unit);
 }
 
 static void drain(struct remote_connection *connection)
@@ -321,6 +322,7 @@ static void drain(struct remote_connection *connection)
 		return;
 	detach(connection);
 	connection->unit->draining--;
+	remote_connections_changed(connection->unit);
 	retry(connection);
 }
 

@@ -189,10 +189,8 @@ END_TEST
 
 TCase *open_tests(void)
 {
-	TCase *tests = tcase_create("opening");
+	TCase *tests = make_case("opening");
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, settings_that_cannot_be_are_refused_by_check_and_open, 0,
 			    sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(tests, check_needs_no_server);

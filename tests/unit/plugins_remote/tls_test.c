@@ -176,10 +176,8 @@ END_TEST
 
 TCase *tls_tests(void)
 {
-	TCase *tests = tcase_create("TLS");
+	TCase *tests = make_case("TLS");
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, certificates_on_both_sides_let_in);
 	tcase_add_test(tests, a_server_of_another_authority_is_refused);
 	tcase_add_test(tests, a_certificate_of_another_host_is_refused);
