@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034
 # What quickstart and test share; sourced by both.
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -7,7 +8,8 @@ jobs=$(nproc)
 # Header files and folders that others may write to would make the daemon refuse the plugins in them.
 umask 022
 
-build_packages=(build-essential autoconf automake libtool pkg-config libconfig-dev libssl-dev libisal-dev libsystemd-dev)
+build_packages=(build-essential autoconf automake libtool pkg-config libconfig-dev libssl-dev libisal-dev libsystemd-dev
+	liburing-dev)
 
 say() {
 	printf '%s\n' "$*"
@@ -45,7 +47,7 @@ install_packages() {
 
 # Makes configure, unless it is newer than all that it is made from.
 make_configure() {
-	cd "$source_dir"
+	cd "$source_dir" || return
 	[[ ! -e config.status ]] || die "the source tree is configured itself, so it cannot be built elsewhere: run 'make distclean' in it first"
 	if [[ ! -x configure || ! -e Makefile.in || -n $(find configure.ac Makefile.am api core plugins docs tests -name 'configure.ac' \
 		-newer Makefile.in -o -name 'Makefile.am' -newer Makefile.in -o -name 'Makefile.inc' -newer Makefile.in) ]]; then

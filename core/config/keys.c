@@ -42,6 +42,8 @@ static const struct conf_key daemon_keys[] = {
      .maximum = 3600},
     {"open_timeout_s", CONF_U32, CONF_LIVE, AT(daemon_spec, open_timeout_s), .fallback = "10", .minimum = 1,
      .maximum = 3600},
+    {"refresh_interval_s", CONF_U32, CONF_RESTART, AT(daemon_spec, refresh_interval_s), .fallback = "5",
+     .maximum = 3600},
     UNAVAILABLE("retry_open_s", "0"),
     {"max_connections", CONF_U32, CONF_RESTART, AT(daemon_spec, max_connections), .fallback = "10000", .minimum = 1,
      .maximum = 1000000},
@@ -53,12 +55,48 @@ static const struct conf_key daemon_keys[] = {
 };
 const struct conf_table conf_daemon_table = TABLE("the daemon", daemon_keys);
 
+static const struct conf_key user_keys[] = {
+    {"user", CONF_STRING, CONF_LIVE, AT(user_spec, user), .required = true, .check = conf_check_chap_name},
+    {"secret_file", CONF_STRING, CONF_LIVE, AT(user_spec, secret_file), .required = true,
+     .check = conf_check_not_empty},
+    {"initiator", CONF_STRING, CONF_LIVE, AT(user_spec, initiator), .fallback = "*", .check = conf_check_not_empty},
+};
+const struct conf_table conf_user_table = TABLE("a user", user_keys);
+
+/* The same without `initiator`: it is what the target calls itself. */
+static const struct conf_table mutual_table = {.name = "mutual", .keys = user_keys, .count = COUNT(user_keys) - 1};
+
+#define AUTHENTICATION(type)                                                                                           \
+	{"auth",                                                                                                       \
+	 CONF_PARSED,                                                                                                  \
+	 CONF_LIVE,                                                                                                    \
+	 AT(type, authentication.required),                                                                            \
+	 .fallback = "none",                                                                                           \
+	 .parse = conf_parse_auth},                                                                                    \
+	    {"users", CONF_CUSTOM, CONF_LIVE, AT(type, authentication), .read = conf_read_users},                      \
+	    {"mutual",                                                                                                 \
+	     CONF_GROUP,                                                                                               \
+	     CONF_LIVE,                                                                                                \
+	     AT(type, authentication.mutual),                                                                          \
+	     .origin_offset = offsetof(struct type, authentication.mutual.origin),                                     \
+	     .group = &mutual_table},                                                                                  \
+	{                                                                                                              \
+		"chap_algorithms", CONF_PARSED, CONF_LIVE, AT(type, authentication),                                   \
+		    .fallback = "", .parse = conf_parse_chap_algorithms                                                \
+	}
+
 static const struct conf_key discovery_keys[] = {
-    UNAVAILABLE("auth", "none"),
-    UNAVAILABLE("users", NULL),
-    UNAVAILABLE("mutual", NULL),
+    AUTHENTICATION(discovery_spec),
 };
 static const struct conf_table discovery_table = TABLE("discovery", discovery_keys);
+
+static const struct conf_key initiator_keys[] = {
+    {"name", CONF_STRING, CONF_LIVE, AT(initiator_spec, name), .fallback = "*", .check = conf_check_not_empty},
+    {"address", CONF_PARSED, CONF_LIVE, AT(initiator_spec, address), .fallback = "", .parse = conf_parse_address_range},
+    {"luns", CONF_CUSTOM, CONF_LIVE, .read = conf_read_rule_luns},
+    {"read_only", CONF_BOOL, CONF_LIVE, AT(initiator_spec, read_only), .fallback = "false"},
+};
+const struct conf_table conf_initiator_table = TABLE("a rule of initiators", initiator_keys);
 
 static const struct conf_key portal_keys[] = {
     {"listen", CONF_STRING, CONF_RECREATE, AT(portal_spec, listen), .required = true, .check = conf_check_portal},
@@ -140,12 +178,9 @@ static const struct conf_key target_keys[] = {
     {"alias", CONF_STRING, CONF_LIVE, AT(target_spec, alias), .fallback = "", .check = conf_check_alias},
     {"portal_groups", CONF_CUSTOM, CONF_LIVE, .read = conf_read_group_tags},
     {"luns", CONF_CUSTOM, CONF_LIVE, .read = conf_read_luns},
-    UNAVAILABLE("auth", "none"),
-    UNAVAILABLE("users", NULL),
-    UNAVAILABLE("mutual", NULL),
-    UNAVAILABLE("chap_algorithms", NULL),
-    UNAVAILABLE("access", "any"),
-    UNAVAILABLE("initiators", NULL),
+    AUTHENTICATION(target_spec),
+    {"access", CONF_PARSED, CONF_LIVE, AT(target_spec, restricted), .fallback = "any", .parse = conf_parse_access},
+    {"initiators", CONF_CUSTOM, CONF_LIVE, .read = conf_read_initiators},
     {"parameters", CONF_GROUP, CONF_LIVE, AT(target_spec, parameters),
      .origin_offset = offsetof(struct target_spec, parameters_origin), .group = &parameter_table},
 };
@@ -154,7 +189,8 @@ const struct conf_table conf_target_table = TABLE("a target", target_keys);
 static const struct conf_key file_keys[] = {
     {"daemon", CONF_GROUP, CONF_RESTART, AT(target_configuration, daemon),
      .origin_offset = offsetof(struct target_configuration, daemon.origin), .group = &conf_daemon_table},
-    {"discovery", CONF_GROUP, CONF_LIVE, .group = &discovery_table},
+    {"discovery", CONF_GROUP, CONF_LIVE, AT(target_configuration, discovery),
+     .origin_offset = offsetof(struct target_configuration, discovery.origin), .group = &discovery_table},
     {"portal_groups", CONF_CUSTOM, CONF_LIVE, .read = conf_read_portal_groups},
     {"targets", CONF_CUSTOM, CONF_LIVE, .read = conf_read_targets},
 };

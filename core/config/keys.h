@@ -74,9 +74,10 @@ struct conf_table {
 	size_t count;
 };
 
-/* struct target_configuration, daemon_spec, portal_group_spec, portal_spec, target_spec, lun_spec. */
+/* struct target_configuration, daemon_spec, portal_group_spec, portal_spec, target_spec, lun_spec, user_spec,
+ * initiator_spec. */
 extern const struct conf_table conf_file_table, conf_daemon_table, conf_portal_group_table, conf_portal_table,
-    conf_target_table, conf_lun_table;
+    conf_target_table, conf_lun_table, conf_user_table, conf_initiator_table;
 
 const struct conf_key *conf_table_find(const struct conf_table *table, const char *name, size_t name_length);
 /* Sets every member that has a default; goes into groups. */

@@ -40,6 +40,8 @@ static void *read_groups(struct conf_reader *reader, const struct spec_origin *o
 _Static_assert(offsetof(struct portal_group_spec, origin) == 0, "read_groups relies on it");
 _Static_assert(offsetof(struct target_spec, origin) == 0, "read_groups relies on it");
 _Static_assert(offsetof(struct lun_spec, origin) == 0, "read_groups relies on it");
+_Static_assert(offsetof(struct user_spec, origin) == 0, "read_groups relies on it");
+_Static_assert(offsetof(struct initiator_spec, origin) == 0, "read_groups relies on it");
 
 void conf_read_portal_groups(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 			     void *object)
@@ -65,6 +67,24 @@ void conf_read_luns(struct conf_reader *reader, const struct spec_origin *origin
 	struct target_spec *target = object;
 
 	target->luns = read_groups(reader, origin, setting, &conf_lun_table, sizeof(*target->luns), &target->lun_count);
+}
+
+void conf_read_initiators(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			  void *object)
+{
+	struct target_spec *target = object;
+
+	target->initiators = read_groups(reader, origin, setting, &conf_initiator_table, sizeof(*target->initiators),
+					 &target->initiator_count);
+}
+
+void conf_read_users(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+		     void *object)
+{
+	struct authentication_spec *authentication = object;
+
+	authentication->users = read_groups(reader, origin, setting, &conf_user_table, sizeof(*authentication->users),
+					    &authentication->user_count);
 }
 
 /* A portal is an address, or a group with `listen` and `advertise`. */
@@ -101,31 +121,55 @@ void conf_read_portals(struct conf_reader *reader, const struct spec_origin *ori
 	group->portal_count = count;
 }
 
+/* An array or list of whole numbers in the range of `item`'s row.  NULL and a problem if it is something else. */
+static uint16_t *read_numbers(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			      const struct conf_key *item, size_t *count)
+{
+	const char *name = config_setting_name(setting);
+	size_t length = (size_t)config_setting_length(setting);
+	uint16_t *numbers = target_arena_array(reader->arena, length, sizeof(*numbers));
+
+	*count = 0;
+	if (!conf_is_sequence(setting)) {
+		spec_problem(reader->problems, origin, name, "must be an array or list of %ss: [ 1, 2 ]", item->name);
+		return NULL;
+	}
+	for (size_t i = 0; i < length; i++) {
+		config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
+		long long number = config_setting_get_int64(element);
+		int type = config_setting_type(element);
+
+		if ((type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) && number >= (long long)item->minimum &&
+		    number <= (long long)item->maximum)
+			numbers[i] = (uint16_t)number;
+		else
+			spec_problem(reader->problems, origin, name, "item %zu must be a %s, %llu to %llu", i,
+				     item->name, (unsigned long long)item->minimum, (unsigned long long)item->maximum);
+	}
+	*count = length;
+	return numbers;
+}
+
 void conf_read_group_tags(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 			  void *object)
 {
-	const struct conf_key *tag_key = conf_table_find(&conf_portal_group_table, "tag", strlen("tag"));
 	struct target_spec *target = object;
-	size_t count = (size_t)config_setting_length(setting);
-	uint16_t *tags = target_arena_array(reader->arena, count, sizeof(*tags));
 
-	if (!conf_is_sequence(setting)) {
-		spec_problem(reader->problems, origin, "portal_groups", "must be an array or list of tags: [ 1, 2 ]");
-		return;
-	}
-	for (size_t i = 0; i < count; i++) {
-		config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
-		long long tag = config_setting_get_int64(element);
+	target->group_tags =
+	    read_numbers(reader, origin, setting, conf_table_find(&conf_portal_group_table, "tag", strlen("tag")),
+			 &target->group_tag_count);
+}
 
-		if (config_setting_is_number(element) && tag >= (long long)tag_key->minimum &&
-		    tag <= (long long)tag_key->maximum)
-			tags[i] = (uint16_t)tag;
-		else
-			spec_problem(reader->problems, origin, "portal_groups", "item %zu must be a tag, 1 to 65535",
-				     i);
-	}
-	target->group_tags = tags;
-	target->group_tag_count = count;
+void conf_read_rule_luns(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			 void *object)
+{
+	struct initiator_spec *rule = object;
+
+	rule->luns = read_numbers(reader, origin, setting, conf_table_find(&conf_lun_table, "lun", strlen("lun")),
+				  &rule->lun_count);
+	rule->only_luns = true;
+	if (rule->luns && rule->lun_count == 0)
+		spec_problem(reader->problems, origin, "luns", "is empty: leave it away for all LUNs of the target");
 }
 
 /* The plugin's own options stay text until its schema is known. */

@@ -193,7 +193,7 @@ static void read_key(struct conf_reader *reader, const struct spec_origin *origi
 				key->origin_offset ? (void *)((char *)object + key->origin_offset) : &unused);
 		break;
 	case CONF_CUSTOM:
-		key->read(reader, origin, setting, object);
+		key->read(reader, origin, setting, (char *)object + key->offset);
 		break;
 	case CONF_STRINGS:
 		read_string_list(reader, origin, key, setting, object);

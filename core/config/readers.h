@@ -20,7 +20,7 @@ bool conf_scalar_text(struct conf_reader *reader, config_setting_t *setting, con
 /* The setting is an array or a list. */
 bool conf_is_sequence(const config_setting_t *setting);
 
-/* Custom readers: `object` is what the table describes, `origin` where it stands. */
+/* Custom readers: `object` is what the table describes (at the row's offset), `origin` where it stands. */
 void conf_read_portal_groups(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 			     void *object);
 void conf_read_portals(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
@@ -31,6 +31,13 @@ void conf_read_group_tags(struct conf_reader *reader, const struct spec_origin *
 			  void *object);
 void conf_read_luns(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 		    void *object);
+/* Into struct authentication_spec. */
+void conf_read_users(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+		     void *object);
+void conf_read_initiators(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			  void *object);
+void conf_read_rule_luns(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			 void *object);
 void conf_read_options(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 		       void *object);
 

@@ -51,6 +51,14 @@ const char *conf_check_product(const char *text)
 	return check_ascii(text, 16, "is longer than 16 characters");
 }
 
+/* RFC 7143 12.1.3: a text value, which is 255 bytes at most. */
+const char *conf_check_chap_name(const char *text)
+{
+	if (!*text)
+		return "is empty";
+	return strlen(text) > 255 ? "is longer than 255 bytes" : NULL;
+}
+
 const char *conf_check_not_empty(const char *text)
 {
 	return *text ? NULL : "is empty";

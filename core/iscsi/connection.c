@@ -15,9 +15,10 @@
 #include "iscsi/session.h"
 #include "rt/log.h"
 
-#define NANOSECONDS   1000000000ull
-#define MICROSECONDS  1000000ull
-#define LAST_WORDS_US (2 * MICROSECONDS)
+#define NANOSECONDS	      1000000000ull
+#define MICROSECONDS	      1000000ull
+#define LAST_WORDS_AT_STOP_US (MICROSECONDS / 2)
+#define LAST_WORDS_US	      (2 * MICROSECONDS)
 
 /* The peer may still be sending; nobody wants it any more. */
 static void discard_input(struct iscsi_connection *connection)
@@ -95,6 +96,7 @@ void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal
 	socklen_t length = sizeof connection->local_address;
 
 	if (!connection) {
+		atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
 		iscsi_admission_leave(peer, true);
 		close(fd);
 		return;
@@ -109,11 +111,13 @@ void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal
 	iscsi_address_format(peer, connection->peer, sizeof connection->peer);
 	iscsi_transmitter_init(&connection->transmitter);
 	rt_list_append(&worker->connections, &connection->in_worker);
-	atomic_fetch_add_explicit(&worker->connection_count, 1, memory_order_relaxed);
 	set_socket_options(fd);
 	connection->login_directory = iscsi_directory_hold(worker->directory);
-	connection->login = iscsi_login_create(&(struct iscsi_login_context){
-	    .directory = connection->login_directory, .portal_group_tag = portal_group_tag, .peer = connection->peer});
+	connection->login =
+	    iscsi_login_create(&(struct iscsi_login_context){.directory = connection->login_directory,
+							     .portal_group_tag = portal_group_tag,
+							     .peer = connection->peer,
+							     .peer_address = &connection->peer_address});
 	if (!connection->login || getsockname(fd, (struct sockaddr *)&connection->local_address, &length) ||
 	    rt_fd_add(worker->rt->loop, &connection->socket, RT_FD_READ)) {
 		iscsi_connection_close(connection, "the connection could not be set up");
@@ -173,7 +177,7 @@ void iscsi_connection_finish(struct iscsi_connection *connection)
 		iscsi_session_close(connection->session);
 	/* A peer that does not take them does not hold us up. */
 	connection->timer.expired = last_words_timed_out;
-	rt_timer_arm(loop, &connection->timer, LAST_WORDS_US);
+	rt_timer_arm(loop, &connection->timer, connection->draining ? LAST_WORDS_AT_STOP_US : LAST_WORDS_US);
 	if (!connection->transmitter.first)
 		iscsi_connection_linger(connection);
 	else if (!connection->transmitter.waits_for_room)
@@ -191,11 +195,13 @@ void iscsi_connection_check_drained(struct iscsi_connection *connection)
 {
 	struct iscsi_session *session = connection->session;
 
-	if (!connection->draining || connection->state == ISCSI_CONNECTION_CLOSED || connection->transmitter.first)
+	if (!connection->draining || connection->transmitter.first)
 		return;
-	if (session && (!rt_list_is_empty(&session->tasks) || session->functions_under_way))
+	if (connection->state != ISCSI_CONNECTION_FULL_FEATURE || !rt_list_is_empty(&session->tasks) ||
+	    session->functions_under_way)
 		return;
-	iscsi_connection_close(connection, NULL);
+	iscsi_async_message(connection, ISCSI_ASYNC_DROP_ALL, 0);
+	iscsi_connection_finish(connection);
 }
 
 void iscsi_connection_drain(struct iscsi_connection *connection)
@@ -207,37 +213,40 @@ void iscsi_connection_drain(struct iscsi_connection *connection)
 		iscsi_connection_close(connection, NULL);
 }
 
-/* Whether the peer has shown life within this long, and takes what we send. */
-static bool peer_is_silent(const struct iscsi_connection *connection, uint64_t now_ns, uint64_t within_ns)
+/* Whether the peer has taken and sent nothing since then. */
+static bool is_silent_since(const struct iscsi_connection *connection, uint64_t since_ns)
 {
 	const struct iscsi_transmitter *transmitter = &connection->transmitter;
 
-	if (transmitter->first && now_ns - transmitter->last_progress_ns >= within_ns)
+	if (transmitter->first && transmitter->last_progress_ns <= since_ns)
 		return true;
-	return now_ns - connection->last_received_ns >= within_ns;
+	return connection->last_received_ns <= since_ns;
+}
+
+static void ping(struct iscsi_connection *connection, uint64_t now_ns)
+{
+	connection->ping_sent_ns = now_ns;
+	iscsi_nop_in_ping(connection, true);
+	rt_timer_arm(connection->worker->rt->loop, &connection->timer,
+		     iscsi_server_options()->nop_timeout_s * MICROSECONDS);
 }
 
 static void watch(struct rt_timer *timer)
 {
 	struct iscsi_connection *connection = RT_CONTAINER_OF(timer, struct iscsi_connection, timer);
 	const struct iscsi_server_options *options = iscsi_server_options();
-	struct rt_loop *loop = connection->worker->rt->loop;
-	uint64_t now_ns = rt_loop_now_ns(loop);
+	uint64_t now_ns = rt_loop_now_ns(connection->worker->rt->loop);
 
-	if (connection->ping_outstanding) {
-		if (peer_is_silent(connection, now_ns, options->nop_timeout_s * NANOSECONDS)) {
-			iscsi_connection_close(connection,
-					       "the initiator has not answered a NOP-In within nop_timeout_s");
-			return;
-		}
-		connection->ping_outstanding = false;
-	} else if (peer_is_silent(connection, now_ns, options->nop_interval_s * NANOSECONDS)) {
-		connection->ping_outstanding = true;
-		iscsi_nop_in_ping(connection, true);
-		rt_timer_arm(loop, timer, options->nop_timeout_s * MICROSECONDS);
+	if (!connection->ping_sent_ns && is_silent_since(connection, now_ns - options->nop_interval_s * NANOSECONDS)) {
+		ping(connection, now_ns);
 		return;
 	}
-	rt_timer_arm(loop, timer, options->nop_interval_s * MICROSECONDS);
+	if (connection->ping_sent_ns && is_silent_since(connection, connection->ping_sent_ns)) {
+		iscsi_connection_close(connection, "the initiator has not answered a NOP-In within nop_timeout_s");
+		return;
+	}
+	connection->ping_sent_ns = 0;
+	rt_timer_arm(connection->worker->rt->loop, timer, options->nop_interval_s * MICROSECONDS);
 }
 
 void iscsi_connection_start_watch(struct iscsi_connection *connection)

@@ -36,7 +36,7 @@ struct iscsi_connection {
 	struct rt_fd socket;
 	struct rt_timer timer; /* login timeout, then NOP-In */
 	uint64_t last_received_ns;
-	bool ping_outstanding;
+	uint64_t ping_sent_ns; /* of a NOP-In whose answer is awaited; 0: none */
 	bool stat_sn_known;
 	bool logged_in; /* has been, also when the session is gone */
 	bool draining;	/* no new commands: the server is stopping */
@@ -56,7 +56,7 @@ struct iscsi_connection {
 	struct rt_deferred destroy;
 };
 
-/* On the worker: takes over an accepted socket. */
+/* On the worker: takes over an accepted socket, which worker->connection_count counts already. */
 void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal_group_tag,
 			    const struct sockaddr_storage *peer);
 

@@ -46,6 +46,14 @@ void iscsi_held_insert(struct iscsi_session *session, struct iscsi_held_pdu *hel
 	rt_list_append(before, &held->node);
 }
 
+/* A NOP-Out that wants no answer. */
+static void make_placeholder(struct iscsi_held_pdu *held)
+{
+	held->task = NULL;
+	held->bhs[0] = ISCSI_NOP_OUT;
+	rt_put_be32(held->bhs + ISCSI_AT_INITIATOR_TASK_TAG, ISCSI_RESERVED_TAG);
+}
+
 void iscsi_held_forget_task(struct iscsi_session *session, const struct iscsi_task *task)
 {
 	RT_LIST_FOR_EACH (node, &session->held) {
@@ -53,11 +61,25 @@ void iscsi_held_forget_task(struct iscsi_session *session, const struct iscsi_ta
 
 		if (held->task != task)
 			continue;
-		/* What remains is a NOP-Out that wants no answer. */
-		held->task = NULL;
-		held->bhs[0] = ISCSI_NOP_OUT;
-		rt_put_be32(held->bhs + ISCSI_AT_INITIATOR_TASK_TAG, ISCSI_RESERVED_TAG);
+		make_placeholder(held);
 	}
+}
+
+void iscsi_held_insert_placeholder(struct iscsi_connection *connection, uint32_t cmd_sn)
+{
+	struct iscsi_held_pdu *held;
+
+	if (is_held(connection->session, cmd_sn))
+		return;
+	held = calloc(1, sizeof *held);
+	if (!held) {
+		iscsi_connection_close(connection, "out of memory");
+		return;
+	}
+	held->cmd_sn = cmd_sn;
+	make_placeholder(held);
+	iscsi_held_insert(connection->session, held);
+	iscsi_deliver_held(connection);
 }
 
 void iscsi_command_number_taken(struct iscsi_session *session, const uint8_t *bhs)

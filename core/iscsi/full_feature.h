@@ -38,6 +38,9 @@ void iscsi_deliver_held(struct iscsi_connection *connection);
 void iscsi_command_taken(struct iscsi_connection *connection, const uint8_t *bhs);
 /* Task management has ended a task that was held: its number still counts. */
 void iscsi_held_forget_task(struct iscsi_session *session, const struct iscsi_task *task);
+/* Task management has aborted a command that has not come: its number counts as received, so that it is ignored when it
+ * comes. */
+void iscsi_held_insert_placeholder(struct iscsi_connection *connection, uint32_t cmd_sn);
 void iscsi_held_insert(struct iscsi_session *session, struct iscsi_held_pdu *held);
 
 /* One function per PDU, each in a file of its own. */

@@ -82,7 +82,7 @@ static void enter_full_feature(struct iscsi_connection *connection, struct iscsi
 		iscsi_connection_check_drained(connection);
 }
 
-/* The target may have gone, or changed, since the login began. */
+/* The target and its access rules may have gone, or changed, since the login began. */
 static enum iscsi_login_status refresh_target(struct iscsi_connection *connection, struct iscsi_login_result *login)
 {
 	if (login->discovery || connection->login_directory == connection->worker->directory)
@@ -91,7 +91,10 @@ static enum iscsi_login_status refresh_target(struct iscsi_connection *connectio
 	if (!login->target)
 		return ISCSI_LOGIN_TARGET_REMOVED;
 	login->port = iscsi_target_find_port(login->target, connection->portal_group_tag);
-	return login->port ? ISCSI_LOGIN_SUCCESS : ISCSI_LOGIN_TARGET_REMOVED;
+	if (!login->port)
+		return ISCSI_LOGIN_TARGET_REMOVED;
+	login->lun_map = iscsi_target_admit(login->target, login->initiator_name, &connection->peer_address);
+	return login->lun_map ? ISCSI_LOGIN_SUCCESS : ISCSI_LOGIN_FORBIDDEN;
 }
 
 static void make_session(struct iscsi_connection *connection, struct iscsi_registry_entry *entry)

@@ -207,10 +207,10 @@ bool iscsi_login_take_text(struct iscsi_login *login, const char *text, size_t l
 {
 	int malformed = iscsi_text_check(text, length);
 
+	/* Both are the initiator's error: the same text would not do better another time. */
 	if (malformed)
-		return iscsi_login_fail(
-		    login, malformed == -E2BIG ? ISCSI_LOGIN_OUT_OF_RESOURCES : ISCSI_LOGIN_INITIATOR_ERROR,
-		    malformed == -E2BIG ? "the text has too many keys" : "the text is malformed");
+		return iscsi_login_fail(login, ISCSI_LOGIN_INITIATOR_ERROR,
+					malformed == -E2BIG ? "the text has too many keys" : "the text is malformed");
 	if (!take_identities(login, text, length))
 		return false;
 	if (!login->identified && !identify(login))

@@ -42,7 +42,7 @@ static int make_nexus(struct iscsi_session *session, const struct iscsi_login_re
 	    .target_name = session->target_name,
 	    .target_port_group_tag = session->portal_group_tag,
 	    .relative_target_port_id = login->port->relative_target_port_id,
-	    .lun_map = login->target->lun_map,
+	    .lun_map = login->lun_map,
 	};
 
 	snprintf(initiator_port, sizeof initiator_port, "%s,i,0x%02x%02x%02x%02x%02x%02x", session->initiator_name,
@@ -182,13 +182,22 @@ static uint32_t open_commands(const struct iscsi_session *session)
 	return session->in_window < session->window ? session->window - session->in_window : 0;
 }
 
+/* Half of the credit is left to sessions to come: what a busy session takes it keeps. */
+static bool may_grow(const struct iscsi_session *session, uint32_t more)
+{
+	const struct rt_memory_usage usage = rt_memory_usage(memory_of(session));
+	size_t taken = usage.used_bytes[RT_MEMORY_WINDOW] + usage.reserved_bytes;
+
+	return taken + credit(session, more) <= usage.limit_bytes[RT_MEMORY_WINDOW] / 2;
+}
+
 static void grow_window(struct iscsi_session *session)
 {
 	uint32_t more = session->window;
 
 	if (more > session->window_limit - session->window)
 		more = session->window_limit - session->window;
-	if (more && rt_memory_reserve(memory_of(session), credit(session, more)))
+	if (more && may_grow(session, more) && rt_memory_reserve(memory_of(session), credit(session, more)))
 		session->window += more;
 }
 

@@ -170,15 +170,11 @@ void iscsi_task_end(struct iscsi_task *task)
 	iscsi_task_drop(task);
 }
 
-/* The initiator expects data to move the other way, or both ways, and the CDB says different.  No expectation at all is
- * an overflow, which the residual tells. */
-static bool is_wrong_direction(const struct iscsi_task *task)
+/* The CDB writes, and the initiator announced data that moves the other way, or both ways: what there is to write will
+ * never come.  (A read that was announced as a write is an overflow: nothing is claimed that was not done.) */
+static bool is_write_without_data(const struct iscsi_task *task)
 {
-	enum scsi_direction direction = task->command.direction;
-
-	if (!task->expected_data_transfer_length || direction == SCSI_NO_DATA)
-		return false;
-	return task->read != (direction == SCSI_DATA_IN) || task->write != (direction == SCSI_DATA_OUT);
+	return task->command.direction == SCSI_DATA_OUT && task->expected_data_transfer_length && task->read;
 }
 
 void iscsi_task_deliver(struct iscsi_task *task)
@@ -188,7 +184,7 @@ void iscsi_task_deliver(struct iscsi_task *task)
 		iscsi_task_respond(task);
 		return;
 	}
-	if (is_wrong_direction(task)) {
+	if (is_write_without_data(task)) {
 		/* INVALID FIELD IN COMMAND INFORMATION UNIT */
 		scsi_command_fail_transport(&task->command, SCSI_KEY_ILLEGAL_REQUEST, 0x0e, 0x03);
 		iscsi_task_respond(task);

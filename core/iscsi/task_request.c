@@ -92,15 +92,20 @@ static void function_done(struct scsi_task_management *function)
 }
 
 /* The task is not here: it may be one that has ended, or one that has not arrived. */
-static enum response_code absent_task(const struct iscsi_session *session, const uint8_t *bhs)
+static void abort_absent_task(struct iscsi_connection *connection, const uint8_t *bhs)
 {
-	uint32_t ref_cmd_sn = rt_get_be32(bhs + ISCSI_AT_REF_CMD_SN);
+	const struct iscsi_session *session = connection->session;
+	uint32_t tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG), ref_cmd_sn = rt_get_be32(bhs + ISCSI_AT_REF_CMD_SN);
 
 	/* RFC 7143 11.6.1: within the window and before the function's own number it counts as received and aborted. */
-	if (!rt_serial_before(ref_cmd_sn, session->exp_cmd_sn) && !rt_serial_before(session->max_cmd_sn, ref_cmd_sn) &&
-	    rt_serial_before(ref_cmd_sn, rt_get_be32(bhs + ISCSI_AT_CMD_SN)))
-		return FUNCTION_COMPLETE;
-	return TASK_DOES_NOT_EXIST;
+	if (rt_serial_before(ref_cmd_sn, session->exp_cmd_sn) || rt_serial_before(session->max_cmd_sn, ref_cmd_sn) ||
+	    !rt_serial_before(ref_cmd_sn, rt_get_be32(bhs + ISCSI_AT_CMD_SN))) {
+		respond(connection, tag, TASK_DOES_NOT_EXIST);
+		return;
+	}
+	respond(connection, tag, FUNCTION_COMPLETE);
+	if (connection->state == ISCSI_CONNECTION_FULL_FEATURE)
+		iscsi_held_insert_placeholder(connection, ref_cmd_sn);
 }
 
 static void start(struct iscsi_connection *connection, const uint8_t *bhs, enum scsi_task_function function,
@@ -136,7 +141,7 @@ static void abort_task(struct iscsi_connection *connection, const uint8_t *bhs)
 	struct iscsi_task *task = iscsi_task_find(session, rt_get_be32(bhs + ISCSI_AT_REFERENCED_TASK_TAG));
 
 	if (!task || memcmp(task->command.lun, bhs + ISCSI_AT_LUN, 8) != 0) {
-		respond(connection, tag, absent_task(session, bhs));
+		abort_absent_task(connection, bhs);
 		return;
 	}
 	if (task->delivered) {

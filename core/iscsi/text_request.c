@@ -117,12 +117,18 @@ static int answer(struct iscsi_connection *connection)
 	struct iscsi_text_context context = {
 	    .directory = directory,
 	    .initiator_name = session->initiator_name,
+	    .initiator_address = &connection->peer_address,
 	    .target = session->discovery ? NULL : iscsi_directory_find_target(directory, session->target_name),
 	    .local_address = &connection->local_address,
 	    .parameters = &session->parameters,
 	};
-	int status = iscsi_text_answer(&context, exchange->request ? exchange->request : "", exchange->request_bytes,
-				       &exchange->response);
+	int status;
+
+	/* The session of a target that is gone is about to be dropped. */
+	if (!session->discovery && !context.target)
+		return -EPROTO;
+	status = iscsi_text_answer(&context, exchange->request ? exchange->request : "", exchange->request_bytes,
+				   &exchange->response);
 
 	free(exchange->request);
 	exchange->request = NULL;

@@ -10,10 +10,11 @@
 
 struct target_arena_block {
 	struct target_arena_block *next;
+	size_t size;
 	max_align_t memory[];
 };
 
-static void out_of_memory(void)
+static void __attribute__((noreturn)) out_of_memory(void)
 {
 	rt_log(RT_LOG_ERROR, "out of memory for the configuration");
 	abort();
@@ -21,11 +22,14 @@ static void out_of_memory(void)
 
 void *target_arena_zalloc(struct target_arena *arena, size_t size)
 {
-	struct target_arena_block *block;
+	struct target_arena_block *block = NULL;
 
-	if (size > SIZE_MAX - sizeof(*block) || !(block = calloc(1, sizeof(*block) + size)))
+	if (size <= SIZE_MAX - sizeof(*block))
+		block = calloc(1, sizeof(*block) + size);
+	if (!block)
 		out_of_memory();
 	block->next = arena->blocks;
+	block->size = size;
 	arena->blocks = block;
 	return block->memory;
 }
@@ -70,6 +74,7 @@ void target_arena_free(struct target_arena *arena)
 		struct target_arena_block *block = arena->blocks;
 
 		arena->blocks = block->next;
+		explicit_bzero(block->memory, block->size); /* secrets are among it */
 		free(block);
 	}
 }

@@ -154,12 +154,17 @@ static void check_target(struct target_configuration *configuration, size_t inde
 	check_target_groups(configuration, target, problems);
 	for (size_t i = 0; i < target->lun_count; i++)
 		check_lun(target, i, problems);
+	snprintf(place, sizeof(place), "target %s", target->name);
+	target_check_authentication(&target->authentication, place, &configuration->arena, problems);
+	target_check_access(target, problems);
 }
 
 void target_check(struct target_configuration *configuration, struct spec_problems *problems)
 {
 	check_daemon(&configuration->daemon, problems);
 	check_groups(configuration, problems);
+	target_check_authentication(&configuration->discovery.authentication, "discovery", &configuration->arena,
+				    problems);
 	for (size_t i = 0; i < configuration->target_count; i++)
 		check_target(configuration, i, problems);
 	target_check_units(configuration, problems);

@@ -37,7 +37,8 @@ int target_model_create(struct rt_loop *control, struct target_configuration *co
 	self->unit_count = configuration->unit_count;
 	self->units = target_arena_array(&configuration->arena, self->unit_count, sizeof(*self->units));
 	for (size_t i = 0; i < self->unit_count; i++)
-		target_unit_init(&self->units[i], &configuration->units[i], &configuration->daemon, control, self);
+		target_unit_init(&self->units[i], &configuration->units[i], &configuration->daemon, control, self,
+				 (unsigned)i);
 	*model = self;
 	return 0;
 }

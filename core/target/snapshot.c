@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "target/address.h"
+#include "target/snapshot_private.h"
 
 /* The directory lies in its own arena. */
 struct snapshot {
@@ -19,8 +20,7 @@ static void snapshot_free(struct snapshot *snapshot)
 	struct target_arena arena = snapshot->arena;
 
 	for (size_t i = 0; i < snapshot->directory.target_count; i++)
-		if (snapshot->directory.targets[i].lun_map)
-			scsi_lun_map_drop(snapshot->directory.targets[i].lun_map);
+		snapshot_drop_maps(&snapshot->directory.targets[i]);
 	target_arena_free(&arena);
 }
 
@@ -101,11 +101,12 @@ static int add_targets(struct snapshot *snapshot, const struct target_configurat
 		target->alias = target_arena_strdup(arena, spec->alias);
 		target->parameters = spec->parameters;
 		target->lun_map = make_lun_map(arena, configuration, spec, units);
-		if (!target->lun_map) {
+		snapshot->directory.target_count++;
+		snapshot_copy_authentication(arena, &spec->authentication, &target->authentication);
+		if (!target->lun_map || snapshot_copy_rules(arena, spec, target)) {
 			snprintf(error, TARGET_ERROR_BYTES, "target %s: out of memory", spec->name);
 			return -ENOMEM;
 		}
-		snapshot->directory.target_count++;
 	}
 	qsort(targets, configuration->target_count, sizeof(*targets), compare_targets);
 	return 0;
@@ -165,6 +166,8 @@ int target_snapshot_create(const struct target_configuration *configuration, con
 		return status;
 	}
 	add_groups(snapshot, configuration);
+	snapshot_copy_authentication(&snapshot->arena, &configuration->discovery.authentication,
+				     &snapshot->directory.discovery_authentication);
 	*directory = &snapshot->directory;
 	return 0;
 }

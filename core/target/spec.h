@@ -40,7 +40,7 @@ struct daemon_spec {
 	const char *const *plugin_dirs;
 	size_t plugin_dir_count;
 	uint32_t login_timeout_s, nop_interval_s, nop_timeout_s, command_timeout_s, tmf_timeout_s;
-	uint32_t shutdown_timeout_s, open_timeout_s;
+	uint32_t shutdown_timeout_s, open_timeout_s, refresh_interval_s;
 	uint32_t max_connections, max_connections_per_address, max_pending_logins;
 };
 
@@ -81,6 +81,43 @@ struct lun_spec {
 	struct unit_spec *unit;
 };
 
+/* Somebody who proves by CHAP who he is. */
+struct user_spec {
+	struct spec_origin origin;
+	const char *user, *secret_file; /* NULL: there is none */
+	const char *initiator;		/* pattern of initiator names */
+	/* Filled by target_check */
+	const uint8_t *secret;
+	size_t secret_bytes;
+};
+
+#define SPEC_CHAP_ALGORITHMS 4u
+
+struct authentication_spec {
+	bool required;
+	struct user_spec *users;
+	size_t user_count;
+	struct user_spec mutual;
+	enum iscsi_chap_algorithm algorithms[SPEC_CHAP_ALGORITHMS]; /* best first */
+	size_t algorithm_count;					    /* 0: all, the strongest first */
+};
+
+struct discovery_spec {
+	struct spec_origin origin;
+	struct authentication_spec authentication;
+};
+
+/* A rule of a target's access list. */
+struct initiator_spec {
+	struct spec_origin origin;
+	const char *name; /* pattern */
+	struct iscsi_address_range address;
+	const uint16_t *luns;
+	size_t lun_count;
+	bool only_luns; /* those of `luns`; else all of the target's */
+	bool read_only;
+};
+
 struct target_spec {
 	struct spec_origin origin;
 	const char *name, *alias;
@@ -88,6 +125,10 @@ struct target_spec {
 	size_t group_tag_count; /* 0: group 1 */
 	struct lun_spec *luns;
 	size_t lun_count;
+	struct authentication_spec authentication;
+	bool restricted; /* access = "list" */
+	struct initiator_spec *initiators;
+	size_t initiator_count;
 	struct spec_origin parameters_origin;
 	struct iscsi_target_parameters parameters;
 };
@@ -105,6 +146,7 @@ struct unit_spec {
 struct target_configuration {
 	struct target_arena arena;
 	struct daemon_spec daemon;
+	struct discovery_spec discovery;
 	struct portal_group_spec *groups;
 	size_t group_count;
 	struct target_spec *targets;

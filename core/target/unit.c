@@ -11,8 +11,6 @@
 
 #define US_PER_S UINT64_C(1000000)
 
-static void start_verb(struct target_unit *unit, enum target_unit_verb verb);
-
 const char *target_unit_place(const struct target_unit *unit, char *text, size_t size)
 {
 	const struct lun_spec *lun = unit->spec->lun;
@@ -29,65 +27,6 @@ const char *target_unit_place(const struct target_unit *unit, char *text, size_t
 	return text;
 }
 
-/* ---- Events of the backend ------------------------------------------------------------------------------------ */
-
-static void apply_availability(struct target_unit *unit)
-{
-	bool available = unit->spec->lun->online && !atomic_load(&unit->lost) && !atomic_load(&unit->fenced);
-
-	if (unit->logical_unit)
-		scsi_logical_unit_set_available(unit->logical_unit, available);
-}
-
-static void handle_events(struct rt_post *post)
-{
-	struct target_unit *unit = RT_CONTAINER_OF(post, struct target_unit, event_post);
-
-	/* First: whatever is reported from here on posts again. */
-	atomic_store(&unit->event_posted, false);
-	apply_availability(unit);
-	if (!atomic_exchange(&unit->capacity_changed, false) || !unit->store || unit->close_wanted)
-		return;
-	if (unit->verb == TARGET_UNIT_IDLE)
-		start_verb(unit, TARGET_UNIT_REFRESH);
-	else
-		unit->refresh_wanted = true;
-}
-
-static const char *event_text(enum tgtkit_event event)
-{
-	switch (event) {
-	case TGTKIT_EVENT_CAPACITY_CHANGED:
-		return "its capacity has changed";
-	case TGTKIT_EVENT_LOST:
-		return "its backend is lost: commands answer NOT READY until it is back";
-	case TGTKIT_EVENT_BACK:
-		return "its backend is back";
-	case TGTKIT_EVENT_FENCED:
-		return "another host took the store over: commands answer NOT READY until it is opened again";
-	}
-	return "unknown event";
-}
-
-/* Any thread. */
-static void store_event(void *context, enum tgtkit_event event)
-{
-	struct target_unit *unit = context;
-
-	rt_log(event == TGTKIT_EVENT_CAPACITY_CHANGED || event == TGTKIT_EVENT_BACK ? RT_LOG_INFO : RT_LOG_WARNING,
-	       "%s: %s", unit->spec->name, event_text(event));
-	if (event == TGTKIT_EVENT_CAPACITY_CHANGED)
-		atomic_store(&unit->capacity_changed, true);
-	else if (event == TGTKIT_EVENT_FENCED)
-		atomic_store(&unit->fenced, true);
-	else
-		atomic_store(&unit->lost, event == TGTKIT_EVENT_LOST);
-	if (!atomic_exchange(&unit->event_posted, true))
-		rt_loop_post(unit->control, &unit->event_post);
-}
-
-/* ---- Control verbs -------------------------------------------------------------------------------------------- */
-
 static void run_verb(struct store_job *job)
 {
 	struct target_unit *unit = RT_CONTAINER_OF(job, struct target_unit, job);
@@ -96,7 +35,7 @@ static void run_verb(struct store_job *job)
 	switch (unit->verb) {
 	case TARGET_UNIT_OPEN:
 		target_store_spec(unit->daemon, unit->spec, &spec);
-		spec.event = store_event;
+		spec.event = target_unit_event;
 		spec.event_context = unit;
 		unit->status = store_open(&spec, &unit->store, unit->error);
 		break;
@@ -120,17 +59,6 @@ static void start_verb(struct target_unit *unit, enum target_unit_verb verb)
 	store_pool_submit_control(&unit->job);
 }
 
-static void refresh_done(struct target_unit *unit)
-{
-	if (unit->status) {
-		rt_log(RT_LOG_WARNING, "%s: cannot be refreshed: %s", unit->spec->name, unit->error);
-		return;
-	}
-	rt_log(RT_LOG_INFO, "%s: has %" PRIu64 " bytes now", unit->spec->name, store_size_bytes(unit->store));
-	if (unit->logical_unit)
-		scsi_logical_unit_capacity_changed(unit->logical_unit);
-}
-
 static void warn_of_size(const struct target_unit *unit)
 {
 	uint64_t wanted = unit->spec->lun->size_bytes, real = store_size_bytes(unit->store);
@@ -151,7 +79,7 @@ static void verb_done(struct rt_post *post)
 	if (verb == TARGET_UNIT_OPEN && !unit->status)
 		warn_of_size(unit);
 	if (verb == TARGET_UNIT_REFRESH)
-		refresh_done(unit);
+		target_unit_refreshed(unit);
 	if (verb == TARGET_UNIT_CLOSE)
 		unit->store = NULL;
 	if (verb != TARGET_UNIT_REFRESH) {
@@ -159,23 +87,33 @@ static void verb_done(struct rt_post *post)
 	} else if (unit->close_wanted) {
 		start_verb(unit, TARGET_UNIT_CLOSE);
 	} else if (unit->refresh_wanted) {
-		unit->refresh_wanted = false;
-		start_verb(unit, TARGET_UNIT_REFRESH);
+		target_unit_refresh(unit);
 	}
 }
 
+void target_unit_refresh(struct target_unit *unit)
+{
+	if (unit->close_wanted)
+		return;
+	/* Until the verb has ended, the store belongs to the pool's thread. */
+	unit->refresh_wanted = unit->verb != TARGET_UNIT_IDLE;
+	if (!unit->refresh_wanted && unit->store)
+		start_verb(unit, TARGET_UNIT_REFRESH);
+}
+
 void target_unit_init(struct target_unit *unit, const struct unit_spec *spec, const struct daemon_spec *daemon,
-		      struct rt_loop *control, void *owner)
+		      struct rt_loop *control, void *owner, unsigned index)
 {
 	*unit = (struct target_unit){
 	    .spec = spec,
 	    .daemon = daemon,
 	    .control = control,
 	    .owner = owner,
+	    .index = index,
 	    .job.run = run_verb,
 	    .job_done.run = verb_done,
-	    .event_post.run = handle_events,
 	};
+	target_unit_watch_init(unit);
 }
 
 void target_unit_open(struct target_unit *unit, void (*finished)(struct target_unit *unit))
@@ -210,7 +148,7 @@ int target_unit_serve(struct target_unit *unit)
 	int status = scsi_logical_unit_create(&spec, &unit->logical_unit);
 
 	if (!status)
-		apply_availability(unit);
+		target_unit_watch(unit);
 	return status;
 }
 
@@ -238,6 +176,7 @@ void target_unit_close(struct target_unit *unit, void (*finished)(struct target_
 {
 	unit->finished = finished;
 	unit->close_wanted = true;
+	target_unit_unwatch(unit);
 	if (unit->logical_unit)
 		scsi_logical_unit_destroy(unit->logical_unit);
 	unit->logical_unit = NULL;

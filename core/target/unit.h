@@ -23,6 +23,7 @@ struct target_unit {
 	const struct daemon_spec *daemon;
 	struct rt_loop *control;
 	void *owner;
+	unsigned index;				/* among the units of the owner */
 	struct store *store;			/* NULL: not open */
 	struct scsi_logical_unit *logical_unit; /* NULL: not served */
 	char serial[TARGET_SERIAL_BYTES];
@@ -36,13 +37,17 @@ struct target_unit {
 	bool refresh_wanted, close_wanted;
 	struct scsi_unit_quiesce quiesce;
 	bool is_quiet;
+	/* What is looked for now and then. */
+	struct rt_timer refresh_timer;
+	uint64_t size_bytes;
+	int refresh_status; /* of the last refresh */
 	/* What the backend reported; set on any thread, looked at on the control thread. */
 	struct rt_post event_post;
 	atomic_bool event_posted, capacity_changed, lost, fenced;
 };
 
 void target_unit_init(struct target_unit *unit, const struct unit_spec *spec, const struct daemon_spec *daemon,
-		      struct rt_loop *control, void *owner);
+		      struct rt_loop *control, void *owner, unsigned index);
 
 /* Opens the store on the pool; then `finished` with unit->status and unit->error. */
 void target_unit_open(struct target_unit *unit, void (*finished)(struct target_unit *unit));
@@ -52,6 +57,16 @@ int target_unit_serve(struct target_unit *unit);
 void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct target_unit *unit));
 /* Ends the quiet logical unit, closes the store on the pool; then `finished`.  At once where nothing is open. */
 void target_unit_close(struct target_unit *unit, void (*finished)(struct target_unit *unit));
+
+/* Looks at the store's size on the pool, after whatever verb is under way. */
+void target_unit_refresh(struct target_unit *unit);
+
+/* Between unit.c and unit_watch.c. */
+void target_unit_watch_init(struct target_unit *unit);
+void target_unit_watch(struct target_unit *unit); /* it is served */
+void target_unit_unwatch(struct target_unit *unit);
+void target_unit_refreshed(struct target_unit *unit);
+void target_unit_event(void *context, enum tgtkit_event event); /* any thread */
 
 /* "target T, LUN N (file:/x, FILE:LINE)", for messages. */
 const char *target_unit_place(const struct target_unit *unit, char *text, size_t size);

@@ -44,6 +44,10 @@ CASES = [
     Case("cached file, 256 KiB read, qd 8", "file", "-q 8 -b 262144", "mb_per_s", 2),
     Case("cached file, 256 KiB write, qd 8", "file", "-q 8 -b 262144 -r 0", "mb_per_s"),
     Case("null, 64 sessions x qd 8, 4 KiB read", "null", "-s 64 -q 8", "iops"),
+    Case("null, 4 KiB read, qd 32, CRC32C digests", "null", "-q 32 -D", "iops"),
+    Case("null, 4 KiB write, qd 32, CRC32C digests", "null", "-q 32 -r 0 -D", "iops"),
+    Case("cached file, 256 KiB read, qd 8, CRC32C digests", "file", "-q 8 -b 262144 -D", "mb_per_s"),
+    Case("cached file, 256 KiB write, qd 8, CRC32C digests", "file", "-q 8 -b 262144 -r 0 -D", "mb_per_s"),
     Case("logins per second, 8 at a time", "null", "-L -s 8", "logins_per_s"),
 ]
 
@@ -116,6 +120,12 @@ def print_table(rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
+def show_progress(text):
+    """On a terminal, in place."""
+    if sys.stderr.isatty():
+        print(f"\r{text:70}\r", end="", file=sys.stderr, flush=True)
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--rounds", type=int, default=3)
@@ -137,16 +147,18 @@ def main():
     arguments = parse_arguments()
     if daemon.Installation().is_sanitized():
         sys.exit("compare.py: this build has sanitizers; its figures say nothing")
+    if os.getloadavg()[0] > 0.5:
+        print(f"The load average is {os.getloadavg()[0]:.1f}: others use these CPUs, and the figures will say little.")
     cases = [case for case in CASES if arguments.only in case.name]
     results = {case: ([], []) for case in cases}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, \
             servers(pathlib.Path(folder)) as (peer, sleeping, polling):
         for number in range(arguments.rounds):
             for case in cases:
-                print(f"\rround {number + 1} of {arguments.rounds}: {case.name:50}", end="", file=sys.stderr)
+                show_progress(f"round {number + 1} of {arguments.rounds}: {case.name}")
                 results[case][0].append(measure(arguments, peer, case))
                 results[case][1].append(measure(arguments, polling if case.busy_poll else sleeping, case))
-    print(file=sys.stderr)
+    show_progress("")
     print(f"Medians of {arguments.rounds} rounds of {arguments.seconds:g} s; target on CPU 0, load (polling) on CPU 1.")
     print_table([row(case, *results[case]) for case in cases])
 

@@ -5,8 +5,8 @@
 Without --url it starts tgtkitd (from TGTKIT_BUILD or TGTKIT_PREFIX) with a unit per lane, each mapped into two targets,
 so that the multipath tests have their second path.  THE UNITS ARE WRITTEN TO.
 
-Exceptions are named in a file: a test name, then the outcome that it may have, then the reason, for ever a line.  The
-run fails if anything else does not pass, or if an excepted test passes (the line is then out of date).
+Exceptions are named in a file, one on a line: the test, the outcome or outcomes that it may have instead of passing,
+and the reason.  The run fails if anything else does not pass, or if an excepted test does (its line is out of date).
 """
 
 import argparse
@@ -52,11 +52,11 @@ def judge(name, status, output):
     """CUnit counts a skip as a pass; only the [SKIPPED] lines tell."""
     verdict = re.search(r"^Run Summary", output, re.MULTILINE)
     skips = re.findall(r"\[SKIPPED\] *(.*)", output)
-    complaints = re.findall(r"^ *\d+\. (\S+:\d+ .*)$", output, re.MULTILINE)
+    complaints = re.findall(r"^ *\d+\. (\S+:\d+ .*?)(?: {4}.*)?$", output, re.MULTILINE)
     if status < 0 or not verdict:
         return Result(name, "crash", f"signal {-status}" if status < 0 else f"exit status {status}, no summary")
     if status != 0:
-        failures = re.findall(r"\[FAILED\] *(.*)", output)
+        failures = re.findall(r"\[FAILED\] *(.*?)(?: {4}.*)?$", output, re.MULTILINE)
         return Result(name, "failed", "; ".join(dict.fromkeys(failures + complaints)))
     if skips:
         return Result(name, "skipped", "; ".join(dict.fromkeys(skips)))
@@ -85,7 +85,8 @@ def run_all(tool, names, lanes, timeout):
             result = run_test(tool, name, lane, timeout)
         finally:
             free.put(lane)
-        print(f"{result.outcome:8} {name}  {result.detail}".rstrip(), flush=True)
+        sys.stdout.write(f"{result.outcome:8} {name}  {result.detail}".rstrip() + "\n")
+        sys.stdout.flush()
         return result
 
     with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
@@ -93,22 +94,22 @@ def run_all(tool, names, lanes, timeout):
 
 
 def read_exceptions(path):
-    """{test name: (outcome, reason)}"""
+    """{test name: ([outcome, ...], reason)}"""
     exceptions = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         fields = line.split(None, 2)
-        if len(fields) != 3 or fields[1] not in OUTCOMES[1:]:
-            sys.exit(f"{path}:{number}: not 'TEST {'|'.join(OUTCOMES[1:])} REASON'")
-        exceptions[fields[0]] = (fields[1], fields[2])
+        if len(fields) != 3 or not set(fields[1].split(",")) <= set(OUTCOMES[1:]):
+            sys.exit(f"{path}:{number}: not 'TEST OUTCOME[,OUTCOME] REASON' with outcomes of {', '.join(OUTCOMES[1:])}")
+        exceptions[fields[0]] = (fields[1].split(","), fields[2])
     return exceptions
 
 
 def unexpected(results, exceptions):
-    """What neither passed nor is excepted with just this outcome."""
+    """What neither passed nor is excepted with this outcome, and what is excepted but passes."""
     return [result for result in results
-            if result.outcome != exceptions.get(result.name, ("passed", ""))[0]]
+            if result.outcome not in exceptions.get(result.name, (["passed"], ""))[0]]
 
 
 def print_table(results):
@@ -184,8 +185,8 @@ def main():
     print_table(results)
     wrong = unexpected(results, exceptions)
     for result in wrong:
-        wanted, reason = exceptions.get(result.name, ("passed", ""))
-        print(f"{result.name}: {result.outcome}, not {wanted}" + (f" ({reason})" if reason else ""))
+        wanted, reason = exceptions.get(result.name, (["passed"], ""))
+        print(f"{result.name}: {result.outcome}, not {' or '.join(wanted)}" + (f" ({reason})" if reason else ""))
     return 1 if wrong else 0
 
 

@@ -13,6 +13,7 @@ from lib.initiator import LoginError, Session
 
 MIB = 1 << 20
 ABORT_TASK, LUN_RESET, COMPLETE, FUNCTION_REJECTED = 1, 5, 0, 255
+RIG = f"rig:{4 * MIB}"
 OTHER_TARGET = "iqn.2026-11.org.example:other"
 RETRY, MEDIUM_READ, MEDIUM_WRITE = (0x0B, 0x08, 0x01), (0x03, 0x11, 0x00), (0x03, 0x0C, 0x00)
 NO_SPACE, WRITE_PROTECTED, DOWN, HARDWARE = (0x07, 0x27, 0x07), (0x07, 0x27, 0x00), (0x02, 0x04, 0x0C), (0x04, 0x44, 0)
@@ -31,7 +32,7 @@ class Bench:
 
     def __init__(self, folder, plugins, make_image, options=(), **settings):
         self.control_path = folder / "rig.sock"
-        lun = {"path": "rig:4M", "options": {"control": str(self.control_path), **dict(options)}}
+        lun = {"path": RIG, "options": {"control": str(self.control_path), **dict(options)}}
         other = daemon.target(make_image("other.img", MIB), name=OTHER_TARGET)
         self.daemon = daemon.serve_targets(folder, daemon.target(lun), other, plugin_folders=[plugins],
                                            **{"tmf_timeout_s": 2, "shutdown_timeout_s": 2, **settings})
@@ -133,7 +134,7 @@ def test_a_store_that_keeps_its_dirty_data_may_flush_again(make_bench):
 @pytest.mark.parametrize("how", ["FUA", "SYNCHRONIZE CACHE", "write cache off"])
 def test_what_was_promised_to_be_stable_survives_a_power_cut(tmp_path, plugins, capabilities, how):
     control = tmp_path / "rig.sock"
-    lun = {"path": "rig:4M", "write_cache": how != "write cache off",
+    lun = {"path": RIG, "write_cache": how != "write cache off",
            "options": {"control": str(control), "capabilities": capabilities}}
     with daemon.serve_targets(tmp_path, daemon.target(lun), plugin_folders=[plugins]) as running:
         with Session(running.address, daemon.TARGET) as session, outside.RigControl(control) as rig:
@@ -148,7 +149,7 @@ def test_what_was_promised_to_be_stable_survives_a_power_cut(tmp_path, plugins, 
 def test_the_power_cut_of_the_rig_is_one(tmp_path, plugins):
     """Without a flush the write is gone: the tests above can fail."""
     control = tmp_path / "rig.sock"
-    lun = {"path": "rig:4M", "options": {"control": str(control), "capabilities": "flush,volatile"}}
+    lun = {"path": RIG, "options": {"control": str(control), "capabilities": "flush,volatile"}}
     with daemon.serve_targets(tmp_path, daemon.target(lun), plugin_folders=[plugins]) as running:
         with Session(running.address, daemon.TARGET) as session, outside.RigControl(control) as rig:
             session.settle()
@@ -204,6 +205,14 @@ def not_ready(session):
         if task.sense.key != scsi.UNIT_ATTENTION:
             break
     task.expect_sense(*DOWN)
+
+
+def wait_until_not_ready(session):
+    """An event reaches the workers soon, if not before the line in the log."""
+    deadline = time.monotonic() + 20
+    while session.execute(scsi.read16(0, 8), read_length=4096).good:
+        assert time.monotonic() < deadline, "the unit stays ready"
+    not_ready(session)
 
 
 def wait_until_ready(session):
@@ -277,16 +286,16 @@ def test_a_peer_that_leaves_hung_commands_behind_is_freed_after_they_end(bench):
 
 def test_a_lost_backend_is_not_ready_until_it_is_back(bench):
     bench.rig.order("event lost")
-    bench.daemon.wait_for_log(r"(?i)rig:4M.*(lost|down)")
-    not_ready(bench.session)
+    bench.daemon.wait_for_log(rf"(?i){RIG}.*(lost|down)")
+    wait_until_not_ready(bench.session)
     bench.rig.order("event back")
     wait_until_ready(bench.session)
 
 
 def test_a_fenced_backend_is_not_ready_for_ever(bench):
     bench.rig.order("event fenced")
-    bench.daemon.wait_for_log(r"(?i)rig:4M.*(fenced|taken over)")
-    not_ready(bench.session)
+    bench.daemon.wait_for_log(rf"(?i){RIG}.*took the store over")
+    wait_until_not_ready(bench.session)
     bench.rig.order("event back")
     for _ in range(5):
         not_ready(bench.session)
@@ -315,7 +324,7 @@ def test_shutdown_does_not_wait_for_ever_and_says_what_is_lost(make_bench):
         bench.daemon.signal()
         assert bench.daemon.wait(60) == 3
         assert time.monotonic() - started < 20, "shutdown_timeout_s is 2"
-        assert "rig:4M" in bench.daemon.log()
+        assert RIG in bench.daemon.log()
 
 
 def test_a_flush_that_fails_at_the_end_is_status_3(make_bench):
@@ -324,7 +333,7 @@ def test_a_flush_that_fails_at_the_end_is_status_3(make_bench):
         bench.rig.order("fail flush EIO 100")
         bench.daemon.signal()
         assert bench.daemon.wait(60) == 3
-        assert "rig:4M" in bench.daemon.log()
+        assert RIG in bench.daemon.log()
 
 
 def test_a_second_sigterm_ends_at_once(make_bench):

@@ -192,11 +192,12 @@ def local_settings(folder):
     return {"daemon.state_dir": folder / "state"}
 
 
-def configuration(folder, targets, portals=None, **daemon):
+def configuration(folder, targets, portals=None, discovery=None, **daemon):
     """The settings of a configuration file; `portals` is [(host, port), ...]."""
     settings = {"state_dir": str(folder / "state"), **daemon}
     listen = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in portals or []]
-    return {"daemon": settings, "portal_groups": [{"tag": 1, "portals": listen}], "targets": targets}
+    return {"daemon": settings, **({"discovery": discovery} if discovery else {}),
+            "portal_groups": [{"tag": 1, "portals": listen}], "targets": targets}
 
 
 def target(*luns, name=TARGET, **settings):

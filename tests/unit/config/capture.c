@@ -43,7 +43,9 @@ void capture_read_target(struct capture *capture, const char *target_keys)
 {
 	char text[4096];
 
-	snprintf(text, sizeof(text), "targets = (\n{ name = \"iqn.2026-11.org.example:a\";\n%s\n} );\n", target_keys);
+	ck_assert_int_lt(snprintf(text, sizeof(text),
+				  "targets = (\n{ name = \"iqn.2026-11.org.example:a\";\n%s\n} );\n", target_keys),
+			 (int)sizeof(text));
 	capture_read(capture, text);
 }
 
@@ -51,7 +53,8 @@ void capture_read_lun(struct capture *capture, const char *lun_keys)
 {
 	char text[4096];
 
-	snprintf(text, sizeof(text), "luns = ( { lun = 0; path = \"/a\";\n%s\n} );", lun_keys);
+	ck_assert_int_lt(snprintf(text, sizeof(text), "luns = ( { lun = 0; path = \"/a\";\n%s\n} );", lun_keys),
+			 (int)sizeof(text));
 	capture_read_target(capture, text);
 }
 

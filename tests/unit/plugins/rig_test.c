@@ -338,6 +338,7 @@ TCase *rig_tests(void)
 {
 	TCase *tests = tcase_create("rig");
 
+	use_scratch(tests);
 	tcase_add_checked_fixture(tests, set_up_scratch, tear_down_scratch);
 	tcase_set_timeout(tests, 30);
 	tcase_add_test(tests, failures_hit_what_they_were_ordered_for);

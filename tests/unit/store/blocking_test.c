@@ -157,6 +157,7 @@ Suite *blocking_suite(void)
 	TCase *tests = tcase_create("blocking");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, no_more_calls_run_at_a_time_than_the_unit_declares);
 	tcase_add_test(tests, sixteen_calls_run_at_a_time_where_the_unit_declares_nothing);
 	tcase_add_test(tests, with_one_call_at_a_time_requests_are_served_in_order);

@@ -143,6 +143,7 @@ Suite *extents_suite(void)
 	TCase *tests = tcase_create("extents");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_store_that_cannot_tell_is_all_data);
 	tcase_add_test(tests, the_plugins_answer_is_passed_on);
 	tcase_add_test(tests, an_answer_is_cut_to_the_question);

@@ -247,6 +247,7 @@ Suite *flush_suite(void)
 	TCase *tests = tcase_create("flush");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, fua_is_a_flush_after_the_write_where_the_plugin_cannot);
 	tcase_add_test(tests, fua_is_passed_on_where_the_plugin_can);
 	tcase_add_test(tests, fua_of_a_failed_write_flushes_nothing);

@@ -151,6 +151,7 @@ Suite *host_suite(void)
 	TCase *tests = tcase_create("services");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, the_table_says_its_size_and_version);
 	tcase_add_test(tests, memory_is_aligned_as_asked);
 	tcase_add_test(tests, a_watched_descriptor_is_reported_until_it_is_removed);

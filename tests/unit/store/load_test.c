@@ -237,6 +237,7 @@ Suite *load_suite(void)
 	TCase *registry = tcase_create("registry"), *refusals = tcase_create("refusals");
 
 	tcase_add_checked_fixture(registry, setup, teardown);
+	tcase_set_timeout(registry, 60);
 	tcase_add_test(registry, a_scan_loads_what_it_finds_and_says_what_it_refuses);
 	tcase_add_test(registry, a_repeated_scan_only_adds);
 	tcase_add_test(registry, the_first_folder_wins);
@@ -245,6 +246,7 @@ Suite *load_suite(void)
 	tcase_add_test(registry, checking_a_file_registers_nothing);
 	suite_add_tcase(suite, registry);
 	tcase_add_checked_fixture(refusals, setup, teardown);
+	tcase_set_timeout(refusals, 60);
 	tcase_add_test(refusals, a_file_that_is_no_plugin_is_refused);
 	tcase_add_test(refusals, a_folder_called_like_a_plugin_is_refused);
 	tcase_add_test(refusals, a_plugin_that_declares_another_name_is_refused);

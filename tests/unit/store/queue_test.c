@@ -341,6 +341,7 @@ static void add_batches(Suite *suite)
 	TCase *tests = tcase_create("batches");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_batch_is_committed_once);
 	tcase_add_test(tests, a_plugin_with_worker_contexts_gets_one_per_worker);
 	tcase_add_test(tests, a_polling_plugin_is_called_only_while_it_has_requests);
@@ -357,6 +358,7 @@ static void add_cancels(Suite *suite)
 	TCase *tests = tcase_create("cancel");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_request_that_waits_after_again_can_be_cancelled);
 	tcase_add_test(tests, the_plugin_is_asked_to_cancel_what_it_has);
 	tcase_add_test(tests, cancelling_what_has_ended_does_nothing);
@@ -374,6 +376,7 @@ Suite *queue_suite(void)
 	add_batches(suite);
 	add_cancels(suite);
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_read_only_store_is_never_asked_to_change);
 	tcase_add_test(tests, what_the_plugin_cannot_do_and_nothing_replaces_is_refused);
 	tcase_add_test(tests, nothing_to_do_is_done_at_once);

@@ -118,6 +118,7 @@ Suite *resolve_suite(void)
 	TCase *tests = tcase_create("resolve");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, the_prefix_selects_the_plugin);
 	tcase_add_test(tests, a_plugin_may_have_several_prefixes);
 	tcase_add_test(tests, no_colon_or_a_slash_before_it_means_a_file);

@@ -256,6 +256,7 @@ Suite *store_suite(void)
 	TCase *tests = tcase_create("control");
 
 	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, an_opened_store_says_what_it_is);
 	tcase_add_test(tests, a_store_can_be_closed_where_no_worker_ever_ran);
 	tcase_add_test(tests, the_plugins_reason_is_given_with_the_stores_name);

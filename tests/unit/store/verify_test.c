@@ -266,6 +266,7 @@ Suite *verify_suite(void)
 	TCase *tests = tcase_create("descriptor");
 
 	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, descriptors_in_order_are_accepted);
 	tcase_add_test(tests, sizes_and_versions_must_agree);
 	tcase_add_test(tests, names_must_be_right);

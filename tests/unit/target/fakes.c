@@ -66,7 +66,22 @@ void fakes_settle(void)
 /* ---- Plugins and stores --------------------------------------------------------------------------------------------
  */
 
-static const struct tgtkit_plugin descriptor = {.size = sizeof(descriptor), .name = "mem"};
+static int refresh(void *handle, struct tgtkit_capabilities *capabilities, struct tgtkit_error *error)
+{
+	(void)handle;
+	(void)capabilities;
+	(void)error;
+	ck_abort_msg("store_refresh stands between");
+	return 0;
+}
+
+static const struct tgtkit_blocking blocking = {.size = sizeof(blocking)};
+static const struct tgtkit_plugin descriptor = {
+    .size = sizeof(descriptor),
+    .name = "mem",
+    .refresh = refresh,
+    .blocking = &blocking,
+};
 static const struct store_plugin plugin = {.descriptor = &descriptor};
 
 int store_plugins_resolve(const char *path, const char *backend, const struct store_plugin **found,
@@ -128,6 +143,8 @@ int store_open(const struct store_spec *spec, struct store **store, char error[s
 	self->event_context = spec->event_context;
 	if (fakes.identity)
 		snprintf(self->capabilities.identity, sizeof(self->capabilities.identity), "%s", fakes.identity);
+	if (fakes.event_in_open)
+		spec->event(spec->event_context, fakes.event_in_open);
 	*store = self;
 	return 0;
 }
@@ -137,6 +154,9 @@ int store_refresh(struct store *store, char error[static STORE_ERROR_BYTES])
 	(void)error;
 	ck_assert(store->is_open);
 	store->refreshes++;
+	if (fakes.refresh_status)
+		return fakes.refresh_status;
+	store->size_bytes += fakes.growth_bytes;
 	return 0;
 }
 

@@ -50,11 +50,14 @@ extern struct fakes {
 	struct iscsi_listener listeners[FAKE_MAXIMUM];
 	unsigned listener_count;
 	/* What to do: */
-	const char *fail_open;	   /* path whose open fails */
-	const char *identity;	   /* of stores opened from now on; NULL: none */
-	int flush_status;	   /* of the next quiesces */
-	bool holds_quiesce;	   /* quiesces do not end */
-	uint16_t fail_listen_port; /* bind fails there */
+	const char *fail_open;		 /* path whose open fails */
+	const char *identity;		 /* of stores opened from now on; NULL: none */
+	enum tgtkit_event event_in_open; /* raised inside each open; 0: none */
+	uint64_t growth_bytes;		 /* found by each refresh */
+	int refresh_status;		 /* of refreshes */
+	int flush_status;		 /* of the next quiesces */
+	bool holds_quiesce;		 /* quiesces do not end */
+	uint16_t fail_listen_port;	 /* bind fails there */
 	/* What happened: */
 	struct iscsi_directory *directory; /* published last; the fake holds the reference */
 	unsigned publications;

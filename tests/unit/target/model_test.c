@@ -334,11 +334,8 @@ END_TEST
 START_TEST(a_backend_lost_before_the_unit_was_made_is_not_forgotten)
 {
 	sample_add_lun(&configuration, target, 0, "mem:x");
-	begin();
-	fakes_run_jobs();
-	raise_event(TGTKIT_EVENT_LOST);
-	fakes_settle();
-	ck_assert_int_eq(started_status, 0);
+	fakes.event_in_open = TGTKIT_EVENT_LOST;
+	ck_assert_int_eq(start(), 0);
 	ck_assert(!fakes.units[0].available);
 	ck_assert_int_eq(stop(), TARGET_STOPPED);
 }
@@ -351,12 +348,57 @@ START_TEST(a_changed_capacity_is_looked_at_on_the_pool_and_told)
 	raise_event(TGTKIT_EVENT_CAPACITY_CHANGED);
 	rt_loop_turn(fakes.control, 0);
 	ck_assert_uint_eq(fakes.stores[0].refreshes, 0);
+	fakes.growth_bytes = 512;
 	/* Another while the first waits for the pool: one more look afterwards. */
 	raise_event(TGTKIT_EVENT_CAPACITY_CHANGED);
 	rt_loop_turn(fakes.control, 0);
 	fakes_settle();
 	ck_assert_uint_eq(fakes.stores[0].refreshes, 2);
 	ck_assert_uint_eq(fakes.units[0].capacity_changes, 2);
+	ck_assert_int_eq(stop(), TARGET_STOPPED);
+}
+END_TEST
+
+START_TEST(a_capacity_that_has_not_changed_is_not_told)
+{
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	ck_assert_int_eq(start(), 0);
+	raise_event(TGTKIT_EVENT_CAPACITY_CHANGED);
+	fakes_settle();
+	fakes.refresh_status = -EIO;
+	raise_event(TGTKIT_EVENT_CAPACITY_CHANGED);
+	fakes_settle();
+	ck_assert_uint_eq(fakes.stores[0].refreshes, 2);
+	ck_assert_uint_eq(fakes.units[0].capacity_changes, 0);
+	ck_assert_int_eq(stop(), TARGET_STOPPED);
+}
+END_TEST
+
+START_TEST(a_store_whose_plugin_cannot_notice_growth_is_looked_at)
+{
+	const int longer_than_the_interval_ms = 5000;
+
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	configuration.daemon.refresh_interval_s = 1;
+	ck_assert_int_eq(start(), 0);
+	fakes.growth_bytes = 512;
+	for (unsigned turns = 0; fakes.stores[0].refreshes < 2 && turns < 16; turns++) {
+		rt_loop_turn(fakes.control, longer_than_the_interval_ms);
+		fakes_run_jobs();
+	}
+	fakes_settle();
+	ck_assert_uint_eq(fakes.stores[0].refreshes, 2);
+	ck_assert_uint_eq(fakes.units[0].capacity_changes, 2);
+	ck_assert_int_eq(stop(), TARGET_STOPPED);
+}
+END_TEST
+
+START_TEST(a_capacity_that_changed_during_the_open_is_looked_at_again)
+{
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	fakes.event_in_open = TGTKIT_EVENT_CAPACITY_CHANGED;
+	ck_assert_int_eq(start(), 0);
+	ck_assert_uint_eq(fakes.stores[0].refreshes, 1);
 	ck_assert_int_eq(stop(), TARGET_STOPPED);
 }
 END_TEST
@@ -455,6 +497,9 @@ Suite *model_suite(void)
 	tcase_add_test(tests, an_offline_unit_stays_so_when_its_backend_is_back);
 	tcase_add_test(tests, a_backend_lost_before_the_unit_was_made_is_not_forgotten);
 	tcase_add_test(tests, a_changed_capacity_is_looked_at_on_the_pool_and_told);
+	tcase_add_test(tests, a_capacity_that_has_not_changed_is_not_told);
+	tcase_add_test(tests, a_store_whose_plugin_cannot_notice_growth_is_looked_at);
+	tcase_add_test(tests, a_capacity_that_changed_during_the_open_is_looked_at_again);
 	tcase_add_test(tests, a_refresh_under_way_ends_before_the_store_is_closed);
 	tcase_add_test(tests, sessions_get_half_of_the_time_so_that_the_flush_has_some);
 	tcase_add_test(tests, a_failed_flush_is_a_loss_and_the_rest_is_closed_all_the_same);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What happens to a unit's backing store behind the daemon's back: events that its plugin raises, and changes of size
+ * that only looking tells.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "rt/log.h"
+#include "target/unit.h"
+
+#define US_PER_S UINT64_C(1000000)
+/* Units are looked at one after another, so that a thousand of them do not need a thousand threads at once. */
+#define STAGGER_US UINT64_C(37000)
+
+static void apply_availability(struct target_unit *unit)
+{
+	bool available = unit->spec->lun->online && !atomic_load(&unit->lost) && !atomic_load(&unit->fenced);
+
+	if (unit->logical_unit)
+		scsi_logical_unit_set_available(unit->logical_unit, available);
+}
+
+static void handle_events(struct rt_post *post)
+{
+	struct target_unit *unit = RT_CONTAINER_OF(post, struct target_unit, event_post);
+
+	/* First: whatever is reported from here on posts again. */
+	atomic_store(&unit->event_posted, false);
+	apply_availability(unit);
+	if (atomic_exchange(&unit->capacity_changed, false))
+		target_unit_refresh(unit);
+}
+
+static const char *event_text(enum tgtkit_event event)
+{
+	switch (event) {
+	case TGTKIT_EVENT_CAPACITY_CHANGED:
+		return "its capacity has changed";
+	case TGTKIT_EVENT_LOST:
+		return "its backend is lost: commands answer NOT READY until it is back";
+	case TGTKIT_EVENT_BACK:
+		return "its backend is back";
+	case TGTKIT_EVENT_FENCED:
+		return "another host took the store over: commands answer NOT READY until it is opened again";
+	}
+	return "unknown event";
+}
+
+/* Any thread. */
+void target_unit_event(void *context, enum tgtkit_event event)
+{
+	struct target_unit *unit = context;
+
+	rt_log(event == TGTKIT_EVENT_CAPACITY_CHANGED || event == TGTKIT_EVENT_BACK ? RT_LOG_INFO : RT_LOG_WARNING,
+	       "%s: %s", unit->spec->name, event_text(event));
+	if (event == TGTKIT_EVENT_CAPACITY_CHANGED)
+		atomic_store(&unit->capacity_changed, true);
+	else if (event == TGTKIT_EVENT_FENCED)
+		atomic_store(&unit->fenced, true);
+	else
+		atomic_store(&unit->lost, event == TGTKIT_EVENT_LOST);
+	if (!atomic_exchange(&unit->event_posted, true))
+		rt_loop_post(unit->control, &unit->event_post);
+}
+
+/* A plugin of the blocking tier has no thread to notice anything on; one of the asynchronous tier raises an event. */
+static bool has_to_be_looked_at(const struct target_unit *unit)
+{
+	const struct tgtkit_plugin *plugin = unit->spec->plugin->descriptor;
+
+	return plugin->blocking && plugin->refresh && unit->daemon->refresh_interval_s;
+}
+
+static void arm_timer(struct target_unit *unit, uint64_t offset_us)
+{
+	uint64_t interval_us = unit->daemon->refresh_interval_s * US_PER_S;
+
+	if (has_to_be_looked_at(unit))
+		rt_timer_arm(unit->control, &unit->refresh_timer, interval_us + offset_us % interval_us);
+}
+
+static void time_to_look(struct rt_timer *timer)
+{
+	target_unit_refresh(RT_CONTAINER_OF(timer, struct target_unit, refresh_timer));
+}
+
+/* Said once for each failure that lasts. */
+static void report_failure(struct target_unit *unit)
+{
+	if (unit->status && unit->status != unit->refresh_status)
+		rt_log(RT_LOG_WARNING, "%s: cannot be refreshed: %s", unit->spec->name, unit->error);
+	unit->refresh_status = unit->status;
+}
+
+void target_unit_refreshed(struct target_unit *unit)
+{
+	uint64_t size_bytes = store_size_bytes(unit->store);
+
+	report_failure(unit);
+	if (!unit->close_wanted)
+		arm_timer(unit, 0);
+	if (unit->status || size_bytes == unit->size_bytes)
+		return;
+	unit->size_bytes = size_bytes;
+	rt_log(RT_LOG_INFO, "%s: has %" PRIu64 " bytes now", unit->spec->name, size_bytes);
+	if (unit->logical_unit)
+		scsi_logical_unit_capacity_changed(unit->logical_unit);
+}
+
+void target_unit_watch_init(struct target_unit *unit)
+{
+	unit->event_post.run = handle_events;
+	unit->refresh_timer.expired = time_to_look;
+}
+
+void target_unit_watch(struct target_unit *unit)
+{
+	unit->size_bytes = store_size_bytes(unit->store);
+	apply_availability(unit);
+	arm_timer(unit, unit->index * STAGGER_US);
+	if (unit->refresh_wanted)
+		target_unit_refresh(unit);
+}
+
+void target_unit_unwatch(struct target_unit *unit)
+{
+	rt_timer_cancel(&unit->refresh_timer);
+}
