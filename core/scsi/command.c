@@ -98,6 +98,9 @@ bool scsi_command_prepare(struct scsi_command *command)
 		return false;
 	if (__builtin_expect(conditions, 0) && !scsi_access_is_writable(command))
 		return false;
+	if ((command->operation->flags & SCSI_OP_EXACT_DATA) &&
+	    command->expected_data_out_length != command->transfer_length)
+		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
 	if (!scsi_task_set_add(command))
 		return false;
 	command->stage = SCSI_STAGE_COLLECTING;
