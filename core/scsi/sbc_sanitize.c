@@ -19,8 +19,8 @@ enum service_action { OVERWRITE = 0x01, BLOCK_ERASE = 0x02, EXIT_FAILURE_MODE = 
 enum { IMMED = 0x80, AUSE = 0x20 };
 enum { INVERT = 0x80, TEST = 0x60, OVERWRITE_COUNT = 0x1f, LIST_HEADER_BYTES = 4, MOST_PATTERN_BYTES = 4096 };
 enum { STEP_BYTES = 1 << 20, ERASE_STEP_BYTES = 64 << 20, CATCH_UP_NS = 100000000 };
-/* The pace of overwriting; a unit that it would be over within seconds takes USUAL_LEAST_S, so that who comes back to it
- * after a reset still finds it in progress (libiscsi's suite looks after four seconds). */
+/* The pace of overwriting; a unit that it would be over within seconds takes USUAL_LEAST_S, so that who comes back to
+ * it after a reset still finds it in progress (libiscsi's suite looks after four seconds). */
 enum { LEAST_BYTES_PER_SECOND = 4 << 20, MOST_BYTES_PER_SECOND = 256 << 20, USUAL_LEAST_S = 8 };
 
 struct sanitize {
@@ -30,7 +30,7 @@ struct sanitize {
 	struct scsi_command *command; /* NULL: answered, or given up by its nexus */
 	struct rt_timer pause;
 	uint64_t step_due_ns; /* when the next one may begin */
-	uint8_t *buffer; /* of STEP_BYTES, full of the pattern; NULL: erases */
+	uint8_t *buffer;      /* of STEP_BYTES, full of the pattern; NULL: erases */
 	struct tgtkit_segment segment;
 	uint64_t lba, step_blocks, blocks_done, blocks_in_all;
 	unsigned passes_left;

@@ -19,7 +19,7 @@ def read_lines(path):
 
 
 class Expectations:
-    """The file `exceptions`, 'KIND[,KIND] TEST OUTCOME[,OUTCOME] REASON' on a line, and the list of tests `read-only`."""
+    """The files `exceptions`, 'KIND[,KIND] TEST OUTCOME[,OUTCOME] REASON' on a line, and `read-only`, a test on each."""
 
     def __init__(self, kinds, path=HERE / "exceptions", read_only_path=HERE / "read-only"):
         self.exceptions = {}  # (kind, test): ([outcome, ...], reason)
@@ -46,7 +46,8 @@ class Expectations:
         wanted, reason = self.exceptions.get((kind, result.name), (["passed"], ""))
         if result.outcome in wanted:
             return ""
-        return f"{kind}: {result.name}: {result.outcome}, not {' or '.join(wanted)}" + (f" ({reason})" if reason else "")
+        why = f" ({reason})" if reason else ""
+        return f"{kind}: {result.name}: {result.outcome}, not {' or '.join(wanted)}{why}"
 
     def complaints_about_all(self, names, results):
         """About the results of all kinds, {kind: [result, ...]}, of a run that left out nothing."""

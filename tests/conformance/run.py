@@ -174,8 +174,8 @@ def own_lanes(folder, kinds, count):
     for number, (kind, name) in enumerate(lanes):
         image = make_image(folder / f"unit{number}.img", KINDS[kind].size)
         targets.append(daemon.target({"path": f"file:{image}", **KINDS[kind].settings}, name=name))
-    # No pings: a test that sleeps for a minute answers none, and would find a new session, with its unit attention, each
-    # time that it looks whether SANITIZE is through.
+    # No pings: a test that sleeps for a minute answers none, and would find a new session, with its unit attention,
+    # each time that it looks whether SANITIZE is through.
     with daemon.serve_targets(folder, *targets, hosts=HOSTS, nop_interval_s=0) as served:
         yield [Lane(kind, tuple(f"iscsi://{host}:{port}/{name}/0" for host, port in served.addresses))
                for kind, name in lanes]
