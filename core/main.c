@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -257,12 +258,25 @@ static int serve_on_loop(struct tgtkitd *self, const sigset_t *handled)
 	return self->exit_status;
 }
 
+/* A connection is a descriptor, and the usual soft limit of 1024 exists for programs that use select. */
+static void allow_many_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		rt_log(RT_LOG_WARNING, "the limit of open files cannot be raised: %s", strerror(errno));
+}
+
 static int serve(struct tgtkitd *self)
 {
 	struct spec_problems problems = {.report = report_to_log};
 	sigset_t handled;
 	int status;
 
+	allow_many_descriptors();
 	block_signals(&handled);
 	if (load_configuration(self, &problems))
 		status = EXIT_FAILURE;

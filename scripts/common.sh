@@ -8,7 +8,8 @@ jobs=$(nproc)
 # Header files and folders that others may write to would make the daemon refuse the plugins in them.
 umask 022
 
-build_packages=(build-essential autoconf automake libtool pkg-config libconfig-dev libssl-dev libisal-dev libsystemd-dev)
+build_packages=(build-essential autoconf automake libtool pkg-config libconfig-dev libssl-dev libisal-dev libsystemd-dev
+	liburing-dev)
 
 say() {
 	printf '%s\n' "$*"

@@ -7,6 +7,9 @@
 #include "iscsi/address.h"
 #include "iscsi/worker.h"
 
+/* How long a full house may stay without a login that ends before newcomers are refused. */
+#define PATIENCE_NS UINT64_C(1000000000)
+
 struct address_count {
 	struct sockaddr_storage address;
 	uint32_t connections;
@@ -15,6 +18,10 @@ struct address_count {
 static struct {
 	pthread_mutex_t lock;
 	uint32_t connections, pending_logins;
+	uint64_t logins_ended;
+	/* While max_pending_logins is reached: */
+	bool is_full;
+	uint64_t full_since_ns, ended_when_full;
 	struct address_count *addresses; /* kept only when max_connections_per_address asks for it */
 	size_t address_count, address_room;
 } admission = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -79,10 +86,40 @@ const char *iscsi_admission_enter(const struct sockaddr_storage *peer)
 	return limit;
 }
 
+static bool has_hope_locked(uint64_t now_ns)
+{
+	if (admission.pending_logins < iscsi_server_options()->max_pending_logins) {
+		admission.is_full = false;
+		return false;
+	}
+	if (!admission.is_full || admission.ended_when_full != admission.logins_ended) {
+		admission.is_full = true;
+		admission.full_since_ns = now_ns;
+		admission.ended_when_full = admission.logins_ended;
+	}
+	return now_ns - admission.full_since_ns < PATIENCE_NS;
+}
+
+bool iscsi_admission_should_wait(uint64_t now_ns)
+{
+	bool should_wait;
+
+	pthread_mutex_lock(&admission.lock);
+	should_wait = has_hope_locked(now_ns);
+	pthread_mutex_unlock(&admission.lock);
+	return should_wait;
+}
+
+static void login_ended_locked(void)
+{
+	admission.pending_logins--;
+	admission.logins_ended++;
+}
+
 void iscsi_admission_logged_in(void)
 {
 	pthread_mutex_lock(&admission.lock);
-	admission.pending_logins--;
+	login_ended_locked();
 	pthread_mutex_unlock(&admission.lock);
 }
 
@@ -93,7 +130,7 @@ void iscsi_admission_leave(const struct sockaddr_storage *peer, bool was_pending
 	pthread_mutex_lock(&admission.lock);
 	admission.connections--;
 	if (was_pending_login)
-		admission.pending_logins--;
+		login_ended_locked();
 	entry = find(peer);
 	if (entry && --entry->connections == 0)
 		*entry = admission.addresses[--admission.address_count];

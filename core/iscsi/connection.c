@@ -96,6 +96,7 @@ void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal
 	socklen_t length = sizeof connection->local_address;
 
 	if (!connection) {
+		atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
 		iscsi_admission_leave(peer, true);
 		close(fd);
 		return;
@@ -110,7 +111,6 @@ void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal
 	iscsi_address_format(peer, connection->peer, sizeof connection->peer);
 	iscsi_transmitter_init(&connection->transmitter);
 	rt_list_append(&worker->connections, &connection->in_worker);
-	atomic_fetch_add_explicit(&worker->connection_count, 1, memory_order_relaxed);
 	set_socket_options(fd);
 	connection->login_directory = iscsi_directory_hold(worker->directory);
 	connection->login =

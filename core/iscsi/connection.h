@@ -56,7 +56,7 @@ struct iscsi_connection {
 	struct rt_deferred destroy;
 };
 
-/* On the worker: takes over an accepted socket. */
+/* On the worker: takes over an accepted socket, which worker->connection_count counts already. */
 void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal_group_tag,
 			    const struct sockaddr_storage *peer);
 

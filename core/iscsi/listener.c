@@ -20,7 +20,8 @@
 
 #define BACKLOG		 1024
 #define ACCEPTS_PER_TURN 64
-#define PAUSE_US	 100000u
+#define SHORTAGE_US	 100000u /* until there may be descriptors or memory again */
+#define FULL_HOUSE_US	 5000u	 /* until some logins may have ended */
 
 struct iscsi_listener {
 	struct rt_list node;
@@ -91,6 +92,8 @@ static void admit(struct iscsi_listener *listener, int fd, const struct sockaddr
 				      .fd = fd,
 				      .portal_group_tag = listener->portal_group_tag,
 				      .peer = *peer};
+	/* Here, lest a whole batch of newcomers goes to one worker. */
+	atomic_fetch_add_explicit(&handover->worker->connection_count, 1, memory_order_relaxed);
 	rt_loop_post(handover->worker->rt->loop, &handover->post);
 }
 
@@ -101,14 +104,19 @@ static void resume(struct rt_timer *timer)
 	(void)rt_fd_modify(&listener->socket, RT_FD_READ);
 }
 
+static void pause_accepting(struct iscsi_listener *listener, uint64_t pause_us)
+{
+	(void)rt_fd_modify(&listener->socket, 0);
+	rt_timer_arm(control, &listener->pause, pause_us);
+}
+
 /* Without descriptors or memory, accept would fail again at once: better to wait for some. */
-static void pause_accepting(struct iscsi_listener *listener, int error)
+static void wait_for_resources(struct iscsi_listener *listener, int error)
 {
 	static struct rt_log_limit limit = RT_LOG_LIMIT(1);
 
 	rt_log_limited(&limit, RT_LOG_ERROR, "accept: %s", strerror(error));
-	(void)rt_fd_modify(&listener->socket, 0);
-	rt_timer_arm(control, &listener->pause, PAUSE_US);
+	pause_accepting(listener, SHORTAGE_US);
 }
 
 static bool is_shortage(int error)
@@ -124,14 +132,20 @@ static void ready(struct rt_fd *socket, uint32_t events)
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct sockaddr_storage peer = {0};
 		socklen_t length = sizeof peer;
-		int fd = accept4(socket->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
+
+		if (iscsi_admission_should_wait(rt_loop_now_ns(control))) {
+			pause_accepting(listener, FULL_HOUSE_US);
+			return;
+		}
+		fd = accept4(socket->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			admit(listener, fd, &peer);
 			continue;
 		}
 		if (is_shortage(errno))
-			pause_accepting(listener, errno);
+			wait_for_resources(listener, errno);
 		if (errno != ECONNABORTED && errno != EINTR)
 			return;
 	}

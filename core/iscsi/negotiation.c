@@ -137,6 +137,9 @@ static void acceptable_values(const struct iscsi_negotiation *negotiation, enum 
 	size_t count = 0;
 
 	if (id == ISCSI_KEY_TASK_REPORTING) {
+		/* 4.2.2.3.3: with one connection, responses cannot overtake each other.  FastAbort would have third
+		 * parties told of aborts, which TAS = 1 does by TASK ABORTED. */
+		values[count++] = "ResponseFence";
 		values[count++] = "RFC3720";
 	} else {
 		if (digests & ISCSI_DIGEST_NONE)

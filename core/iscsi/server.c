@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "iscsi/admission.h"
 #include "iscsi/connection.h"
@@ -12,6 +13,7 @@
 #include "iscsi/session.h"
 #include "iscsi/task.h"
 #include "iscsi/worker.h"
+#include "rt/log.h"
 
 static struct {
 	struct rt_loop *control;
@@ -53,10 +55,30 @@ static int worker_init(struct iscsi_worker *worker, unsigned index)
 	return worker->receive_buffer ? 0 : -ENOMEM;
 }
 
+/* What listeners, stores, event loops and plugins need beside the connections. */
+#define OTHER_DESCRIPTORS 1024u
+
+/* Shells and service managers start programs with 1,024 for the sake of select(2), which nothing here uses. */
+static void raise_descriptor_limit(uint32_t max_connections)
+{
+	rlim_t wanted = (rlim_t)max_connections + OTHER_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted)
+		rt_log(
+		    RT_LOG_WARNING,
+		    "%llu open files are too few for max_connections (%u): raise the limit (LimitNOFILE, ulimit -Hn)",
+		    (unsigned long long)limit.rlim_cur, max_connections);
+}
+
 int iscsi_server_start(struct rt_loop *control, const struct iscsi_server_options *options)
 {
 	server.control = control;
 	server.options = *options;
+	raise_descriptor_limit(options->max_connections);
 	server.worker_count = rt_workers_count();
 	server.workers = calloc(server.worker_count, sizeof *server.workers);
 	if (!server.workers)

@@ -182,13 +182,22 @@ static uint32_t open_commands(const struct iscsi_session *session)
 	return session->in_window < session->window ? session->window - session->in_window : 0;
 }
 
+/* Half of the credit is left to sessions to come: what a busy session takes it keeps. */
+static bool may_grow(const struct iscsi_session *session, uint32_t more)
+{
+	const struct rt_memory_usage usage = rt_memory_usage(memory_of(session));
+	size_t taken = usage.used_bytes[RT_MEMORY_WINDOW] + usage.reserved_bytes;
+
+	return taken + credit(session, more) <= usage.limit_bytes[RT_MEMORY_WINDOW] / 2;
+}
+
 static void grow_window(struct iscsi_session *session)
 {
 	uint32_t more = session->window;
 
 	if (more > session->window_limit - session->window)
 		more = session->window_limit - session->window;
-	if (more && rt_memory_reserve(memory_of(session), credit(session, more)))
+	if (more && may_grow(session, more) && rt_memory_reserve(memory_of(session), credit(session, more)))
 		session->window += more;
 }
 

@@ -16,8 +16,8 @@
 
 #define ISCSI_TASK_BUCKETS   64u
 #define ISCSI_INITIAL_WINDOW 8u
-/* Commands outside the window (immediate ones) that may carry data at a time. */
-#define ISCSI_IMMEDIATE_COMMANDS 2u
+/* Commands outside the window (immediate ones) that may be under way at a time: initiators hardly ever send any. */
+#define ISCSI_IMMEDIATE_COMMANDS 1u
 
 struct iscsi_session {
 	struct iscsi_connection *connection; /* NULL when it is gone */

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -47,15 +48,20 @@ static void woken(struct rt_fd *self, uint32_t events)
 	(void)got; /* resetting the counter is all that is wanted */
 }
 
-static int open_descriptors(struct rt_loop *loop)
+/* Linux 5.11; some seccomp filters, and Valgrind, do not know it. */
+static bool has_pwait2(struct rt_loop *loop)
 {
 	const struct timespec at_once = {0};
 
+	return epoll_pwait2(loop->epoll_fd, loop->events, 1, &at_once, NULL) >= 0;
+}
+
+static int open_descriptors(struct rt_loop *loop)
+{
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0)
 		return -errno;
-	if (epoll_pwait2(loop->epoll_fd, loop->events, 1, &at_once, NULL) < 0)
-		return -errno;
+	loop->waits_by_the_millisecond = !has_pwait2(loop);
 	loop->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->wake.fd < 0)
 		return -errno;
@@ -277,17 +283,32 @@ static uint64_t wait_limit_ns(struct rt_loop *loop, int timeout_ms)
 	return due_ns - now_ns < limit_ns ? due_ns - now_ns : limit_ns;
 }
 
+static int wait_by_the_millisecond(struct rt_loop *loop, uint64_t limit_ns)
+{
+	uint64_t limit_ms = limit_ns / NANOSECONDS_PER_MS + (limit_ns % NANOSECONDS_PER_MS != 0);
+
+	if (limit_ns == NEVER_NS)
+		return epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_TURN, -1);
+	return epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_TURN, limit_ms < INT_MAX ? (int)limit_ms : INT_MAX);
+}
+
+static int wait_by_the_nanosecond(struct rt_loop *loop, uint64_t limit_ns)
+{
+	const struct timespec limit = {.tv_sec = (time_t)(limit_ns / NANOSECONDS_PER_S),
+				       .tv_nsec = (long)(limit_ns % NANOSECONDS_PER_S)};
+
+	return epoll_pwait2(loop->epoll_fd, loop->events, EVENTS_PER_TURN, limit_ns == NEVER_NS ? NULL : &limit, NULL);
+}
+
 static int sleep_until_event(struct rt_loop *loop, uint64_t limit_ns)
 {
-	struct timespec limit;
 	int count;
 
 	atomic_store(&loop->sleeping, true);
 	if (rt_loop_has_posts(loop) || atomic_load(&loop->stop))
 		limit_ns = 0;
-	limit.tv_sec = (time_t)(limit_ns / NANOSECONDS_PER_S);
-	limit.tv_nsec = (long)(limit_ns % NANOSECONDS_PER_S);
-	count = epoll_pwait2(loop->epoll_fd, loop->events, EVENTS_PER_TURN, limit_ns == NEVER_NS ? NULL : &limit, NULL);
+	count = loop->waits_by_the_millisecond ? wait_by_the_millisecond(loop, limit_ns)
+					       : wait_by_the_nanosecond(loop, limit_ns);
 	atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 	return count;
 }

@@ -63,8 +63,8 @@ struct rt_poller {
 	struct rt_list node;
 };
 
-/* busy_poll_us: keep turning this long after the last event (descriptor, message, timer) before sleeping.  0 or
- * negative errno; -ENOSYS: the kernel is older than 5.11. */
+/* busy_poll_us: keep turning this long after the last event (descriptor, message, timer) before sleeping.  Timers
+ * are exact to the microsecond from Linux 5.11 on, else to the millisecond.  0 or negative errno. */
 int rt_loop_create(struct rt_loop **loop, const char *name, unsigned busy_poll_us);
 void rt_loop_destroy(struct rt_loop *loop);
 /* Runs on the calling thread until rt_loop_stop.  Sets rt_loop_current() for it. */

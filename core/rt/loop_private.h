@@ -30,6 +30,7 @@ struct rt_loop {
 	struct rt_fd wake; /* an eventfd */
 	char name[LOOP_NAME_BYTES];
 	bool in_turn;
+	bool waits_by_the_millisecond; /* the kernel has no epoll_pwait2 for us */
 	uint64_t now_ns, last_event_ns, busy_poll_ns;
 
 	struct timer_slot *timers; /* a heap in slots 1 to timer_count */

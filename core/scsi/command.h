@@ -50,8 +50,8 @@ struct scsi_command {
 	uint8_t lun[8];
 	uint8_t cdb[16];
 	enum scsi_task_attribute attribute;
-	/* What the initiator says it will send; 0: nothing.  Commands whose data-out means something only as a whole are
-	 * refused when it is not what the CDB asks for. */
+	/* What the initiator says it will send; 0: nothing.  Commands whose data-out means something only as a whole
+	 * are refused when it is not what the CDB asks for. */
 	uint32_t expected_data_out_length;
 	void (*done)(struct scsi_command *self); /* from the loop (RT_PHASE_COMPLETE), never inside a call here */
 	/* Called when a command that has not been executed yet is aborted by task management: the transport stops
@@ -84,10 +84,10 @@ struct scsi_command {
 	struct rt_deferred finish;
 	struct rt_memory_waiter memory_waiter;
 	struct store_request io;
-	uint64_t lba, blocks; /* decoded from the CDB by its table row */
-	uint64_t progress;    /* blocks or bytes done, of a command in several steps */
-	void *private_state;  /* of a command in several steps; freed before done */
-	void *detached_state;       /* of work that goes on without the command; not freed with it */
+	uint64_t lba, blocks;			      /* decoded from the CDB by its table row */
+	uint64_t progress;			      /* blocks or bytes done, of a command in several steps */
+	void *private_state;			      /* of a command in several steps; freed before done */
+	void *detached_state;			      /* of work that goes on without the command; not freed with it */
 	void (*abandoned)(struct scsi_command *self); /* lets it go when it is aborted; NULL: it ends with its step */
 	struct scsi_access_lock *lock;
 	void (*resume)(struct scsi_command *self);

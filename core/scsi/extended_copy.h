@@ -19,8 +19,8 @@ enum {
 	SCSI_COPY_MOST_SEGMENTS = 64,
 	SCSI_COPY_MOST_LIST_BYTES = SCSI_COPY_MOST_TARGETS * 32 + SCSI_COPY_MOST_SEGMENTS * 28,
 	SCSI_COPY_MOST_SEGMENT_BYTES = 256 << 20, /* 65535 blocks of 4096, and one more */
-	SCSI_COPY_MOST_RESULTS = 16,              /* held per I_T_L nexus */
-	SCSI_COPY_GRANULARITY = 9,                /* of a segment: a power of two, in bytes */
+	SCSI_COPY_MOST_RESULTS = 16,		  /* held per I_T_L nexus */
+	SCSI_COPY_GRANULARITY = 9,		  /* of a segment: a power of two, in bytes */
 	SCSI_COPY_BLOCK_TO_BLOCK = 0x02,
 	SCSI_COPY_IDENTIFICATION = 0xe4,
 };

@@ -59,17 +59,18 @@ static bool decode_segment(struct scsi_command *command, const uint8_t *bytes, s
 	if (rt_get_be16(bytes + 2) != SEGMENT_BYTES - 4)
 		return fail(command, SCSI_ASC_INVALID_FIELD_IN_PARAMETER_LIST);
 	*segment = (struct scsi_copy_segment){
-		.source = rt_get_be16(bytes + 4),
-		.destination = rt_get_be16(bytes + 6),
-		.counts_destination_blocks = (bytes[1] & DESTINATION_COUNT) != 0,
-		.blocks = rt_get_be16(bytes + 10),
-		.source_lba = rt_get_be64(bytes + 12),
-		.destination_lba = rt_get_be64(bytes + 20),
+	    .source = rt_get_be16(bytes + 4),
+	    .destination = rt_get_be16(bytes + 6),
+	    .counts_destination_blocks = (bytes[1] & DESTINATION_COUNT) != 0,
+	    .blocks = rt_get_be16(bytes + 10),
+	    .source_lba = rt_get_be64(bytes + 12),
+	    .destination_lba = rt_get_be64(bytes + 20),
 	};
 	return true;
 }
 
-static bool check_lengths(struct scsi_command *command, uint32_t targets, uint64_t segments, uint64_t inline_data, size_t length)
+static bool check_lengths(struct scsi_command *command, uint32_t targets, uint64_t segments, uint64_t inline_data,
+			  size_t length)
 {
 	if (targets + segments > SCSI_COPY_MOST_LIST_BYTES || HEADER_BYTES + targets + segments + inline_data > length)
 		return fail(command, SCSI_ASC_PARAMETER_LIST_LENGTH_ERROR);
@@ -82,7 +83,8 @@ static bool check_lengths(struct scsi_command *command, uint32_t targets, uint64
 	return true;
 }
 
-bool scsi_copy_list_decode(struct scsi_command *command, const uint8_t *bytes, size_t length, struct scsi_copy_list *list)
+bool scsi_copy_list_decode(struct scsi_command *command, const uint8_t *bytes, size_t length,
+			   struct scsi_copy_list *list)
 {
 	uint32_t targets, segments;
 

@@ -82,10 +82,11 @@ struct scsi_port_group {
 	size_t port_count;
 };
 
-/* Control thread: all of the unit's groups; what was set by SET TARGET PORT GROUPS is replaced.  If a state differs, every
- * nexus is told: ASYMMETRIC ACCESS STATE CHANGED.  Copies everything.  0 or -ENOMEM.  Not called at all: the groups and
- * ports of the nexuses that use the unit, active/optimized. */
-int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const struct scsi_port_group *groups, size_t count);
+/* Control thread: all of the unit's groups; what was set by SET TARGET PORT GROUPS is replaced.  If a state differs,
+ * every nexus is told: ASYMMETRIC ACCESS STATE CHANGED.  Copies everything.  0 or -ENOMEM.  Not called at all: the
+ * groups and ports of the nexuses that use the unit, active/optimized. */
+int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const struct scsi_port_group *groups,
+				      size_t count);
 
 /* Control thread: makes the unit quiet: later commands answer NOT READY; when every command under way has finished, and
  * every write has been flushed if `flush`, `done` is posted to the control loop with `status` (0 or negative errno). */

@@ -27,9 +27,9 @@ struct scsi_nexus_lun {
 	uint32_t refusals;	  /* bit per enum scsi_refusal */
 	struct rt_list tasks;	  /* scsi_command.in_task_set, in the order of the task set */
 	unsigned task_count;
-	unsigned barriers;	  /* ORDERED and HEAD OF QUEUE among them */
-	unsigned cancelled;	  /* aborted ones among them */
-	struct rt_list functions; /* scsi_task_management.waiting: for these */
+	unsigned barriers;	     /* ORDERED and HEAD OF QUEUE among them */
+	unsigned cancelled;	     /* aborted ones among them */
+	struct rt_list functions;    /* scsi_task_management.waiting: for these */
 	struct rt_list copy_results; /* scsi_copy_result.node */
 	unsigned copy_result_count;
 	struct rt_list in_lane;
@@ -54,8 +54,8 @@ struct scsi_nexus {
 	struct scsi_nexus_lun without_unit; /* the REPORT LUNS well-known unit, and an unmapped LUN 0 */
 	struct rt_list detached;	    /* scsi_nexus_lun.in_nexus */
 	unsigned commands;		    /* in any of its task sets */
-	unsigned cancelled;      /* aborted ones among them */
-	struct rt_list functions; /* scsi_task_management.waiting: I_T NEXUS RESET */
+	unsigned cancelled;		    /* aborted ones among them */
+	struct rt_list functions;	    /* scsi_task_management.waiting: I_T NEXUS RESET */
 	char *initiator_port, *initiator_name, *target_name;
 	uint16_t target_port_group_tag, relative_target_port_id;
 	bool newer_functions;

@@ -28,20 +28,21 @@ enum { DPO = 0x10, FUA = 0x08, FUA_NV = 0x02, SYNC_NV = 0x04, IMMED = 0x02, BYTC
 #define PERSISTENT_RESERVE_IN(title, action)                                                                           \
 	{                                                                                                              \
 		.name = (title), .code = 0x5e, .service_action = (action), .cdb_bytes = 10, ALLOCATION(7, 2),          \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY, .usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0},   \
-		.reply_bytes = UINT16_MAX, .offered = spc_persistent_reservations_offered,                             \
-		.execute = spc_persistent_reserve_in,                                                                  \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY,                      \
+		.usage = {0, 0, 0, 0, 0, 0, 0, FF2, 0}, .reply_bytes = UINT16_MAX,                                     \
+		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_in,                  \
 	}
 #define PERSISTENT_RESERVE_OUT(title, action)                                                                          \
 	{                                                                                                              \
 		.name = (title), .code = 0x5f, .service_action = (action), .cdb_bytes = 10, PARAMETERS(5, 4),          \
-		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY | SCSI_OP_CONFIGURES,                      \
+		.access = SCSI_CLASS_QUERY, .flags = SCSI_OP_SERVICE_ACTION | SCSI_OP_IN_STANDBY | SCSI_OP_CONFIGURES, \
 		.usage = {0, 0, 0xff, 0, 0, FF4, 0}, .decode = spc_persistent_reserve_out_decode,                      \
 		.offered = spc_persistent_reservations_offered, .execute = spc_persistent_reserve_out,                 \
 	}
 
 enum {
-	SANITIZE_FLAGS = SCSI_OP_SERVICE_ACTION | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_MEDIUM | SCSI_OP_SANITIZES | SCSI_OP_CONFIGURES,
+	SANITIZE_FLAGS =
+	    SCSI_OP_SERVICE_ACTION | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_MEDIUM | SCSI_OP_SANITIZES | SCSI_OP_CONFIGURES,
 };
 
 static struct scsi_operation table[] = {
@@ -140,7 +141,7 @@ static struct scsi_operation table[] = {
 	.code = 0x1b,
 	.cdb_bytes = 6,
 	.access = SCSI_CLASS_QUERY,
-	.usage = {0, 0x01, 0, 0, 0x07, 0},
+	.usage = {0, 0x01, 0, 0, 0xf7, 0},
 	.decode = sbc_start_stop_decode,
 	.execute = sbc_start_stop,
     },
@@ -269,7 +270,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 4),
 	RANGE(7, 2),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
+	.flags = SCSI_OP_EXACT_DATA | SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, 0x08, FF4, 0, FF2, 0},
 	.decode = sbc_write_same_decode,
 	.work_bytes = sbc_write_same_work_bytes,
@@ -444,7 +445,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 8),
 	RANGE(13, 1),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_LOCKS_RANGE,
+	.flags = SCSI_OP_EXACT_DATA | SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1 | SCSI_OP_LOCKS_RANGE,
 	.usage = {0, DPO | FUA, FF8, 0, 0, 0, 0xff, 0, 0},
 	.also_byte_1 = FUA_NV,
 	.decode = sbc_compare_and_write_decode,
@@ -538,7 +539,7 @@ static struct scsi_operation table[] = {
 	.access = SCSI_CLASS_WRITE,
 	LBA(2, 8),
 	RANGE(10, 4),
-	.flags = SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
+	.flags = SCSI_OP_EXACT_DATA | SCSI_OP_MEDIUM | SCSI_OP_WRITES | SCSI_OP_STRICT_BYTE_1,
 	.usage = {0, 0x09, FF8, FF4, 0, 0},
 	.decode = sbc_write_same_decode,
 	.work_bytes = sbc_write_same_work_bytes,

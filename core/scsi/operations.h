@@ -29,7 +29,7 @@ enum scsi_refusal {
 	SCSI_REFUSE_WRITE = 1u << SCSI_CLASS_WRITE,
 	SCSI_REFUSE_RESERVED = SCSI_REFUSE_QUERY | SCSI_REFUSE_READ | SCSI_REFUSE_WRITE,
 	SCSI_REFUSE_READ_ONLY = 1u << 8, /* the mapping is read-only */
-	SCSI_REFUSE_STANDBY = 1u << 9,   /* states of the target port's group */
+	SCSI_REFUSE_STANDBY = 1u << 9,	 /* states of the target port's group */
 	SCSI_REFUSE_UNAVAILABLE = 1u << 10,
 	SCSI_REFUSE_TRANSITION = 1u << 11,
 	SCSI_REFUSE_BY_STATE = SCSI_REFUSE_STANDBY | SCSI_REFUSE_UNAVAILABLE | SCSI_REFUSE_TRANSITION,
@@ -49,14 +49,16 @@ enum scsi_operation_flags {
 	SCSI_OP_BEFORE_ATTENTION = 1u << 2, /* a pending unit attention does not stop it */
 	SCSI_OP_MEDIUM = 1u << 3,	    /* needs the medium, ready */
 	SCSI_OP_WRITES = 1u << 4,
-	SCSI_OP_STRICT_BYTE_1 = 1u << 5, /* bits 7 to 5 of byte 1 mean something (protection, IMMED ...): none is ignored */
+	SCSI_OP_STRICT_BYTE_1 =
+	    1u << 5, /* bits 7 to 5 of byte 1 mean something (protection, IMMED ...): none is ignored */
 	SCSI_OP_LENGTH_0_IS_256 = 1u << 6,
-	SCSI_OP_WHOLE = 1u << 7,       /* touches blocks that its CDB does not name */
-	SCSI_OP_LOCKS_RANGE = 1u << 8, /* serialised with everything that touches its range */
+	SCSI_OP_WHOLE = 1u << 7,	 /* touches blocks that its CDB does not name */
+	SCSI_OP_LOCKS_RANGE = 1u << 8,	 /* serialised with everything that touches its range */
 	SCSI_OP_ALWAYS_READY = 1u << 10, /* while the medium is being sanitized, and in any state of the port's group */
-	SCSI_OP_IN_STANDBY = 1u << 12,   /* when the port's group is in standby */
-	SCSI_OP_SANITIZES = 1u << 11, /* also when sanitizing has failed */
-	SCSI_OP_CONFIGURES = 1u << 9,  /* serialised with everything that changes the state of the unit */
+	SCSI_OP_EXACT_DATA = 1u << 13,   /* its data-out means something only as a whole: no more and no less is taken */
+	SCSI_OP_IN_STANDBY = 1u << 12,	 /* when the port's group is in standby */
+	SCSI_OP_SANITIZES = 1u << 11,	 /* also when sanitizing has failed */
+	SCSI_OP_CONFIGURES = 1u << 9,	 /* serialised with everything that changes the state of the unit */
 };
 
 struct scsi_operation {

@@ -81,12 +81,12 @@ void scsi_port_groups_learn(struct scsi_port_groups *groups, const struct scsi_n
 void scsi_port_groups_refresh(struct scsi_logical_unit *unit, struct scsi_nexus_lun *nexus_lun)
 {
 	static const uint32_t refusals[] = {
-		[SCSI_PORT_GROUP_STANDBY] = SCSI_REFUSE_STANDBY,
-		[SCSI_PORT_GROUP_UNAVAILABLE] = SCSI_REFUSE_UNAVAILABLE,
-		[SCSI_PORT_GROUP_TRANSITIONING] = SCSI_REFUSE_TRANSITION,
+	    [SCSI_PORT_GROUP_STANDBY] = SCSI_REFUSE_STANDBY,
+	    [SCSI_PORT_GROUP_UNAVAILABLE] = SCSI_REFUSE_UNAVAILABLE,
+	    [SCSI_PORT_GROUP_TRANSITIONING] = SCSI_REFUSE_TRANSITION,
 	};
 	const struct scsi_known_group *group =
-		scsi_port_groups_find(&unit->port_groups, nexus_lun->nexus->target_port_group_tag);
+	    scsi_port_groups_find(&unit->port_groups, nexus_lun->nexus->target_port_group_tag);
 
 	nexus_lun->refusals &= ~(uint32_t)SCSI_REFUSE_BY_STATE;
 	if (group != NULL)
@@ -96,8 +96,7 @@ void scsi_port_groups_refresh(struct scsi_logical_unit *unit, struct scsi_nexus_
 void scsi_port_groups_refresh_lane(struct scsi_lane *lane)
 {
 	pthread_mutex_lock(&lane->unit->mutex);
-	RT_LIST_FOR_EACH(node, &lane->nexus_luns)
-	{
+	RT_LIST_FOR_EACH (node, &lane->nexus_luns) {
 		scsi_port_groups_refresh(lane->unit, RT_CONTAINER_OF(node, struct scsi_nexus_lun, in_lane));
 	}
 	pthread_mutex_unlock(&lane->unit->mutex);
@@ -114,7 +113,7 @@ static bool build(struct scsi_port_groups *groups, const struct scsi_port_group 
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct scsi_known_group group = {
-			.tag = from[i].tag, .state = (uint8_t)from[i].state, .status = SCSI_STATUS_IMPLICIT};
+		    .tag = from[i].tag, .state = (uint8_t)from[i].state, .status = SCSI_STATUS_IMPLICIT};
 
 		if (!add_group(groups, group))
 			return false;

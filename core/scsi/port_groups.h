@@ -24,7 +24,7 @@ enum scsi_port_group_status {
 
 struct scsi_known_group {
 	uint16_t tag;
-	uint8_t state;  /* enum scsi_port_group_state */
+	uint8_t state;	/* enum scsi_port_group_state */
 	uint8_t status; /* enum scsi_port_group_status */
 };
 
@@ -36,7 +36,7 @@ struct scsi_known_port {
 struct scsi_port_groups {
 	size_t group_count, port_count;
 	struct scsi_known_group *groups; /* ascending by tag */
-	struct scsi_known_port *ports;   /* ascending by relative id */
+	struct scsi_known_port *ports;	 /* ascending by relative id */
 };
 
 void scsi_port_groups_free(struct scsi_port_groups *groups);

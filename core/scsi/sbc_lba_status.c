@@ -14,9 +14,18 @@ struct lba_status_state {
 	struct tgtkit_extent extents[MOST_EXTENTS];
 };
 
+/* A part of a physical block has no status of its own: from within one, the list begins with the next one, if there is
+ * one, as libiscsi's conformance suite expects. */
 bool sbc_get_lba_status_decode(struct scsi_command *command)
 {
-	return scsi_validate_range(command, command->lba, 1);
+	uint64_t whole;
+
+	if (!scsi_validate_range(command, command->lba, 1))
+		return false;
+	whole = rt_round_up(command->lba, UINT64_C(1) << command->unit->physical_exponent);
+	if (whole < scsi_unit_blocks(command->unit))
+		command->lba = whole;
+	return true;
 }
 
 /* One descriptor being built: neighbours of one status go together. */

@@ -11,8 +11,7 @@
 
 struct scsi_copy_result *scsi_copy_result_find(struct scsi_nexus_lun *nexus_lun, uint8_t id)
 {
-	RT_LIST_FOR_EACH(node, &nexus_lun->copy_results)
-	{
+	RT_LIST_FOR_EACH (node, &nexus_lun->copy_results) {
 		struct scsi_copy_result *result = RT_CONTAINER_OF(node, struct scsi_copy_result, node);
 
 		if (result->id == id)
@@ -47,8 +46,7 @@ struct scsi_copy_result *scsi_copy_result_add(struct scsi_nexus_lun *nexus_lun, 
 
 void scsi_copy_results_free(struct scsi_nexus_lun *nexus_lun)
 {
-	RT_LIST_FOR_EACH(node, &nexus_lun->copy_results)
-	{
+	RT_LIST_FOR_EACH (node, &nexus_lun->copy_results) {
 		forget(nexus_lun, RT_CONTAINER_OF(node, struct scsi_copy_result, node));
 	}
 }

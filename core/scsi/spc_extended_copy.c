@@ -172,7 +172,8 @@ static bool begin_segment(struct copy *copy, uint16_t *asc)
 	copy->bytes_done = 0;
 	copy->backwards = copy->from == copy->to && segment->destination_lba > segment->source_lba;
 	return copy->bytes % copy->from->block_bytes == 0 && copy->bytes % copy->to->block_bytes == 0 &&
-	       fits(copy->from, segment->source_lba, copy->bytes) && fits(copy->to, segment->destination_lba, copy->bytes);
+	       fits(copy->from, segment->source_lba, copy->bytes) &&
+	       fits(copy->to, segment->destination_lba, copy->bytes);
 }
 
 static void next_segment(struct copy *copy)
@@ -212,7 +213,8 @@ static bool take_list(struct scsi_command *command, struct copy *copy)
 		command->status = SCSI_BUSY;
 		return false;
 	}
-	rt_segments_read(command->data_out.segments, command->data_out.segment_count, 0, bytes, command->data_out_length);
+	rt_segments_read(command->data_out.segments, command->data_out.segment_count, 0, bytes,
+			 command->data_out_length);
 	ok = scsi_copy_list_decode(command, bytes, command->data_out_length, &copy->list);
 	free(bytes);
 	return ok;

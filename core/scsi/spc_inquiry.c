@@ -11,7 +11,15 @@
 
 enum { EVPD = 0x01, STANDARD_BYTES = 74 };
 enum { QUALIFIER_NO_UNIT = 0x60, TYPE_DISK = 0x00, TYPE_WELL_KNOWN = 0x1e, TYPE_UNKNOWN = 0x1f };
-enum { VERSION_SPC_4 = 0x06, RESPONSE_FORMAT = 0x02, HISUP = 0x10, CMDQUE = 0x02, MULTIP = 0x10, RMB = 0x80, THIRD_PARTY_COPY = 0x08 };
+enum {
+	VERSION_SPC_4 = 0x06,
+	RESPONSE_FORMAT = 0x02,
+	HISUP = 0x10,
+	CMDQUE = 0x02,
+	MULTIP = 0x10,
+	RMB = 0x80,
+	THIRD_PARTY_COPY = 0x08
+};
 
 bool spc_inquiry_decode(struct scsi_command *command)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * LOG SENSE, SPC-5 6.8: the supported pages, and what a thin unit has used (SBC-4 6.4.5), summed up from the store's extents.
+ * LOG SENSE, SPC-5 6.8: the supported pages, and what a thin unit has used (SBC-4 6.4.5), summed up from the store's
+ * extents.
  */
 #include "rt/bytes.h"
 #include "scsi/device_server.h"
@@ -87,7 +88,8 @@ void spc_log_sense(struct scsi_command *command)
 
 	if ((command->cdb[2] & PAGE_CODE) == PAGE_SUPPORTED) {
 		bool provisioning = has_provisioning(command->unit);
-		uint8_t page[6] = {PAGE_SUPPORTED, 0, 0, (uint8_t)(1 + provisioning), PAGE_SUPPORTED, PAGE_PROVISIONING};
+		uint8_t page[6] = {PAGE_SUPPORTED,   0, 0, (uint8_t)(1 + provisioning), PAGE_SUPPORTED,
+				   PAGE_PROVISIONING};
 
 		scsi_command_reply(command, page, 5u + provisioning);
 		return;

@@ -66,7 +66,8 @@ static bool check_header(struct scsi_command *command, const struct mode_list *l
 }
 
 /* Only changeable bits may differ from what is in force. */
-static bool check_values(struct scsi_command *command, const struct scsi_mode_page *kind, const uint8_t *page, size_t at)
+static bool check_values(struct scsi_command *command, const struct scsi_mode_page *kind, const uint8_t *page,
+			 size_t at)
 {
 	uint8_t current[SCSI_MODE_PAGE_ROOM], changeable[SCSI_MODE_PAGE_ROOM];
 
@@ -76,7 +77,8 @@ static bool check_values(struct scsi_command *command, const struct scsi_mode_pa
 		unsigned wrong = (page[i] ^ current[i]) & ~(unsigned)changeable[i] & 0xff;
 
 		if (wrong != 0)
-			return scsi_sense_invalid_parameter(command, (unsigned)(at + i), 31u - (unsigned)__builtin_clz(wrong));
+			return scsi_sense_invalid_parameter(command, (unsigned)(at + i),
+							    31u - (unsigned)__builtin_clz(wrong));
 	}
 	return true;
 }

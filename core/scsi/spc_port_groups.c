@@ -80,7 +80,7 @@ static bool set_states(struct scsi_command *command, const uint8_t *list, bool *
 			return false;
 	for (unsigned at = DESCRIPTOR_BYTES; at < command->data_out_length; at += DESCRIPTOR_BYTES) {
 		struct scsi_known_group *group =
-			scsi_port_groups_find(&command->unit->port_groups, rt_get_be16(list + at + 2));
+		    scsi_port_groups_find(&command->unit->port_groups, rt_get_be16(list + at + 2));
 		uint8_t state = list[at] & 0x0f;
 
 		*changed |= group->state != state;

@@ -13,10 +13,10 @@ void spc_supported_functions(struct scsi_command *command)
 	bool newer = command->nexus->newer_functions;
 	bool extended = (command->cdb[2] & REPD) != 0;
 	uint8_t data[16] = {
-		ATS | ATSS | CTSS | LURS | TRS | (newer ? QTS : 0),
-		newer ? QTSS | ITNRS : 0,
-		0,
-		extended ? 12 : 0,
+	    ATS | ATSS | CTSS | LURS | TRS | (newer ? QTS : 0),
+	    newer ? QTSS | ITNRS : 0,
+	    0,
+	    extended ? 12 : 0,
 	};
 
 	scsi_command_reply(command, data, extended ? 16 : 4);

@@ -110,8 +110,8 @@ static void start_local(struct scsi_task_management *function, struct scsi_nexus
 static void query(struct scsi_task_management *function, const struct scsi_nexus_lun *nexus_lun)
 {
 	bool found = function->function == SCSI_QUERY_TASK
-			     ? function->referenced != NULL && function->referenced->registered
-			     : nexus_lun->task_count > 0;
+			 ? function->referenced != NULL && function->referenced->registered
+			 : nexus_lun->task_count > 0;
 
 	respond(function, found ? SCSI_FUNCTION_SUCCEEDED : SCSI_FUNCTION_COMPLETE);
 }

@@ -36,6 +36,7 @@ enum scsi_access {
 	SCSI_ACCESS_SANITIZE_FAILED = 1u << 9,
 };
 
+#define SCSI_ACCESS_PROTECTED (SCSI_ACCESS_READ_ONLY | SCSI_ACCESS_WRITE_PROTECTED)
 #define SCSI_ACCESS_NOT_READY                                                                                          \
 	(SCSI_ACCESS_QUIET | SCSI_ACCESS_UNAVAILABLE | SCSI_ACCESS_HUNG | SCSI_ACCESS_STOPPED |                        \
 	 SCSI_ACCESS_NO_MEDIUM | SCSI_ACCESS_SANITIZING | SCSI_ACCESS_SANITIZE_FAILED)
@@ -52,7 +53,7 @@ struct scsi_logical_unit {
 	_Atomic bool write_cache, descriptor_sense; /* mode parameters */
 	_Atomic uint64_t blocks;
 	_Atomic unsigned sanitize_progress; /* of 65536 */
-	bool sanitize_ause;                 /* of the last SANITIZE, which holds the configuration lock */
+	bool sanitize_ause;		    /* of the last SANITIZE, which holds the configuration lock */
 	struct store *store;
 	const struct tgtkit_capabilities *capabilities;
 	uint32_t block_bytes, block_shift;

@@ -256,16 +256,11 @@ static size_t fill_provisioning(struct scsi_command *command, uint8_t *body)
 }
 
 static const struct vpd_page pages[] = {
-	{0x00, true, fill_supported_pages, NULL},
-	{0x80, false, fill_serial, NULL},
-	{0x83, true, fill_identification, NULL},
-	{0x86, false, fill_extended_inquiry, NULL},
-	{0x87, false, fill_mode_page_policy, NULL},
-	{0x88, false, NULL, stream_ports},
-	{0x8f, false, fill_third_party_copy, NULL},
-	{0xb0, false, fill_block_limits, NULL},
-	{0xb1, false, fill_characteristics, NULL},
-	{0xb2, false, fill_provisioning, NULL},
+    {0x00, true, fill_supported_pages, NULL},	{0x80, false, fill_serial, NULL},
+    {0x83, true, fill_identification, NULL},	{0x86, false, fill_extended_inquiry, NULL},
+    {0x87, false, fill_mode_page_policy, NULL}, {0x88, false, NULL, stream_ports},
+    {0x8f, false, fill_third_party_copy, NULL}, {0xb0, false, fill_block_limits, NULL},
+    {0xb1, false, fill_characteristics, NULL},	{0xb2, false, fill_provisioning, NULL},
 };
 
 static size_t fill_supported_pages(struct scsi_command *command, uint8_t *body)

@@ -185,28 +185,12 @@ def test_100_sessions_half_of_them_broken_off_leave_nothing(tmp_path, make_image
             session.settle()
 
 
-# Valgrind 3.19 does not know the system call epoll_pwait2 (of Linux 5.11), without which the runtime does not start.
-EPOLL_FOR_VALGRIND = r"""
-#define _GNU_SOURCE
-#include <sys/epoll.h>
-#include <time.h>
-int epoll_pwait2(int fd, struct epoll_event *events, int room, const struct timespec *limit, const sigset_t *mask)
-{
-    return epoll_pwait(fd, events, room, limit ? limit->tv_sec * 1000 + (limit->tv_nsec + 999999) / 1000000 : -1, mask);
-}
-"""
-
-
 @pytest.mark.plain
 def test_valgrind_finds_no_leak_after_100_sessions(tmp_path, make_image):
     valgrind = [tools.find("valgrind"), "--error-exitcode=99", "--leak-check=full",
                 "--errors-for-leak-kinds=definite,indirect", "--show-leak-kinds=definite,indirect",
                 "--child-silent-after-fork=yes", "--quiet"]
-    (tmp_path / "epoll.c").write_text(EPOLL_FOR_VALGRIND)
-    tools.run("cc", "-shared", "-fPIC", "-o", tmp_path / "epoll.so", tmp_path / "epoll.c")
-    running = daemon.serve_targets(tmp_path, daemon.target(make_image("a.img", 8 * MIB)), wrapper=valgrind, workers=2,
-                                   shutdown_timeout_s=60)
-    running.environment["LD_PRELOAD"] = str(tmp_path / "epoll.so")
-    with running:
+    with daemon.serve_targets(tmp_path, daemon.target(make_image("a.img", 8 * MIB)), wrapper=valgrind, workers=2,
+                              shutdown_timeout_s=60) as running:
         come_and_go(running.address, 100)
         running.stop(timeout=120)

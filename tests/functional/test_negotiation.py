@@ -62,10 +62,12 @@ def answers(served, keys, **options):
     ("ErrorRecoveryLevel", "2", {"0"}),
     ("ErrorRecoveryLevel", "3", {"Reject"}),
     ("TaskReporting", "RFC3720", {"RFC3720"}),
-    ("TaskReporting", "FastAbort,ResponseFence,RFC3720", {"FastAbort", "ResponseFence", "RFC3720"}),
+    ("TaskReporting", "FastAbort,ResponseFence,RFC3720", {"ResponseFence"}),
+    ("TaskReporting", "RFC3720,ResponseFence", {"RFC3720"}),
+    ("TaskReporting", "FastAbort", {"Reject"}),
     ("iSCSIProtocolLevel", "1", {"1"}),
     ("iSCSIProtocolLevel", "0", {"0"}),
-    ("iSCSIProtocolLevel", "31", {"1", "2"}),
+    ("iSCSIProtocolLevel", "31", {"1"}),
     ("iSCSIProtocolLevel", "32", {"Reject"}),
     ("IFMarker", "No", {"No"} | REFUSED),
     ("OFMarker", "Yes", {"No"} | REFUSED),
@@ -149,6 +151,34 @@ def random_keys(choose):
         "MaxOutstandingR2T": choose.choice([1, 2, 4, 8]),
         "MaxRecvDataSegmentLength": choose.choice([512, 1000, 4096, 8192, 262144]),
     }
+
+
+QUERY_TASK, QUERY_TASK_SET, I_T_NEXUS_RESET, QUERY_ASYNCHRONOUS_EVENT = 9, 10, 11, 12
+LUN_RESET, COMPLETE, NOT_SUPPORTED = 5, 0, 5
+
+
+@pytest.mark.parametrize("function", [QUERY_TASK, QUERY_TASK_SET, I_T_NEXUS_RESET, QUERY_ASYNCHRONOUS_EVENT])
+def test_at_protocol_level_1_there_are_no_functions_of_level_2(served, function):
+    """RFC 7144: an initiator may send them from level 2 on only."""
+    with served.session(keys={**LINUX_KEYS, "iSCSIProtocolLevel": "2"}) as session:
+        assert session.answered["iSCSIProtocolLevel"] == "1"
+        assert session.task_management(function) == NOT_SUPPORTED
+        session.settle()
+
+
+def test_a_response_fence_is_one(served):
+    """RFC 7143 4.2.2.3.3: what a function has ended or let end is answered before the function is."""
+    keys = {**LINUX_KEYS, "TaskReporting": "ResponseFence,RFC3720"}
+    with served.session(keys=keys) as session:
+        assert session.answered["TaskReporting"] == "ResponseFence"
+        session.settle()
+        for _ in range(10):
+            for number in range(8):
+                session.start(scsi.read16(number * 2048, 2048), read_length=1 << 20)
+            assert session.task_management(LUN_RESET) == COMPLETE
+            session.tasks.clear()  # any answer from here on is one to no command: a violation
+            assert session.nop(b"fence").data == b"fence"
+            session.settle()
 
 
 def shuffled(choose, keys):

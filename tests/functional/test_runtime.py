@@ -14,6 +14,7 @@ import time
 import pytest
 from lib import daemon, healthy, scsi, tools
 from lib.initiator import LINUX_KEYS, LoginError, Session
+from lib.load import load_program
 
 MIB = 1 << 20
 
@@ -170,14 +171,6 @@ def test_half_a_write_from_everyone_does_not_deadlock(tmp_path):
 
 
 # ---- What an I/O costs ----
-
-def load_program():
-    installation = daemon.Installation()
-    path = pathlib.Path(installation.build or "", "tests/bench/iscsiload")
-    if not installation.build or not path.exists():
-        tools.missing("tests/bench/iscsiload of the build tree")
-    return path
-
 
 def run_load(running, seconds=3):
     """Reads of 4 KiB at depth 32; how many there were."""

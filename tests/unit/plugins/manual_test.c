@@ -14,6 +14,9 @@ static const struct {
 	const char *plugin, *manual;
 } pages[] = {
     {FILE_PLUGIN, MANUALS "/file/tgtkit-file.7"},
+#ifdef IOURING_PLUGIN
+    {IOURING_PLUGIN, MANUALS "/iouring/tgtkit-iouring.7"},
+#endif
     {NULL_PLUGIN, MANUALS "/null/tgtkit-null.7"},
 #ifdef REMOTE_PLUGIN
     {REMOTE_PLUGIN, MANUALS "/remote/tgtkit-remote.7"},

@@ -21,7 +21,8 @@ enum {
 	PERSISTS = 1u << 1,	 /* what is written is there after a reopen */
 	LOOP_DEVICE = 1u << 2,	 /* `path` is the file behind a loop device */
 	SHARED_MEMORY = 1u << 3, /* in /dev/shm, which is a tmpfs */
-	NBD_SERVER = 1u << 4,	 /* `path` is the command line of one */
+	IO_URING = 1u << 4,	 /* which may be forbidden here */
+	NBD_SERVER = 1u << 5,	 /* `path` is the command line of one */
 };
 
 #define FILE_FLAGS                                                                                                     \
@@ -47,6 +48,23 @@ static const struct row {
     {"file on tmpfs", FILE_PLUGIN, "store", FILE_FLAGS, PERSISTS | SHARED_MEMORY, {{"max_parallel", "4"}}},
     {"block device", FILE_PLUGIN, "store", DEVICE_FLAGS, PERSISTS | LOOP_DEVICE, {{NULL, NULL}}},
     {"block device, direct", FILE_PLUGIN, "store", DEVICE_FLAGS, PERSISTS | LOOP_DEVICE, {{"direct", "true"}}},
+#ifdef IOURING_PLUGIN
+    {"iouring", IOURING_PLUGIN, "store", FILE_FLAGS, PERSISTS | IO_URING, {{NULL, NULL}}},
+    {"iouring, buffered", IOURING_PLUGIN, "store", FILE_FLAGS, PERSISTS | IO_URING, {{"buffered", "true"}}},
+    {"iouring on tmpfs",
+     IOURING_PLUGIN,
+     "store",
+     FILE_FLAGS,
+     PERSISTS | IO_URING | SHARED_MEMORY,
+     {{"buffered", "true"}, {"queue_depth", "8"}}},
+    {"iouring, block device", IOURING_PLUGIN, "store", DEVICE_FLAGS, PERSISTS | IO_URING | LOOP_DEVICE, {{NULL, NULL}}},
+    {"iouring, block device, buffered",
+     IOURING_PLUGIN,
+     "store",
+     DEVICE_FLAGS,
+     PERSISTS | IO_URING | LOOP_DEVICE,
+     {{"buffered", "true"}, {"queue_depth", "8"}}},
+#endif
     {"null", NULL_PLUGIN, "1M", RIG_FLAGS, FORGETS, {{NULL, NULL}}},
     {"null, latency", NULL_PLUGIN, "1048576", RIG_FLAGS, FORGETS, {{"latency_us", "50"}}},
     {"ramdisk", RAMDISK_PLUGIN, "1048576", 0, 0, {{NULL, NULL}}},
@@ -145,6 +163,8 @@ static bool set_up_row(int index)
 		spec.flags = TGTKIT_OPEN_CREATE;
 		spec.size_bytes = SIZE_BYTES;
 	}
+	if ((row->traits & IO_URING) && !io_uring_is_allowed())
+		spec.path = NULL;
 	if (spec.path == NULL)
 		fprintf(stderr, "skipped: %s is not to be had here\n", row->name);
 	return spec.path != NULL;

@@ -105,8 +105,9 @@ END_TEST
 
 static struct request write_same(uint8_t flags, uint64_t lba, uint32_t blocks)
 {
-	return (struct request){
-	    .cdb = {0x93, flags, BE64(lba), BE32(blocks), 0, 0}, .data_out = block, .data_out_length = flags & 1 ? 0 : 512};
+	return (struct request){.cdb = {0x93, flags, BE64(lba), BE32(blocks), 0, 0},
+				.data_out = block,
+				.data_out_length = flags & 1 ? 0 : 512};
 }
 
 START_TEST(write_same_of_zeros_is_the_store_s)
