@@ -29,8 +29,8 @@ void remote_lose(struct remote_unit *unit, const char *reason)
 	if (unit->lost)
 		return;
 	unit->lost = true;
-	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "'%s' is lost, requests fail until it is back: %s",
-			unit->settings.uri, reason);
+	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "the server is lost, requests fail until it is back: %s",
+			reason);
 	/* From now on another host may be at work on the export: what was written before must not come back. */
 	if (unit->written > unit->flushed)
 		remote_journal_give_up(&unit->journal, unit->written);
