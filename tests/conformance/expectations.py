@@ -19,7 +19,7 @@ def read_lines(path):
 
 
 class Expectations:
-    """The files `exceptions`, 'KIND[,KIND] TEST OUTCOME[,OUTCOME] REASON' on a line, and `read-only`, a test on each."""
+    """Of `exceptions`, 'KIND[,KIND] TEST OUTCOME[,OUTCOME] REASON' on a line, and `read-only`, one test on each."""
 
     def __init__(self, kinds, path=HERE / "exceptions", read_only_path=HERE / "read-only"):
         self.exceptions = {}  # (kind, test): ([outcome, ...], reason)
