@@ -9,9 +9,9 @@
 #include "posix_error.h"
 #include "posix_sync.h"
 
-int posix_sync_init(struct posix_sync *sync, int fd)
+int posix_sync_init(struct posix_sync *sync, int fd, unsigned limit)
 {
-	*sync = (struct posix_sync){.fd = fd};
+	*sync = (struct posix_sync){.fd = fd, .open_limit = limit};
 	return -pthread_mutex_init(&sync->lock, NULL);
 }
 
@@ -157,32 +157,49 @@ int posix_sync_duplicate(int fd)
 	return flags < 0 ? -1 : open(name, (flags & (O_ACCMODE | O_DIRECT)) | O_CLOEXEC | O_NOCTTY);
 }
 
-int posix_sync_borrow_spare(struct posix_sync *sync)
+int posix_sync_borrow_spare(struct posix_sync *sync, bool *may_open)
 {
 	int fd = -1;
 
 	pthread_mutex_lock(&sync->lock);
 	if (sync->spare_count > 0)
 		fd = sync->spare[--sync->spare_count];
+	*may_open = sync->open_count < sync->open_limit;
 	pthread_mutex_unlock(&sync->lock);
 	return fd;
 }
 
+/* Counted before it is open, so that the limit holds. */
+static bool count_open(struct posix_sync *sync)
+{
+	bool may_open;
+
+	pthread_mutex_lock(&sync->lock);
+	may_open = sync->open_count < sync->open_limit;
+	sync->open_count += may_open;
+	pthread_mutex_unlock(&sync->lock);
+	return may_open;
+}
+
 int posix_sync_borrow(struct posix_sync *sync)
 {
-	int fd = posix_sync_borrow_spare(sync);
+	bool may_open;
+	int fd = posix_sync_borrow_spare(sync, &may_open);
 
-	return fd >= 0 ? fd : posix_sync_duplicate(sync->fd);
+	if (fd >= 0 || !count_open(sync))
+		return fd;
+	fd = posix_sync_duplicate(sync->fd);
+	if (fd < 0) {
+		pthread_mutex_lock(&sync->lock);
+		sync->open_count--;
+		pthread_mutex_unlock(&sync->lock);
+	}
+	return fd;
 }
 
 void posix_sync_return(struct posix_sync *sync, int fd)
 {
 	pthread_mutex_lock(&sync->lock);
-	if (sync->spare_count < POSIX_SYNC_DESCRIPTIONS) {
-		sync->spare[sync->spare_count++] = fd;
-		fd = -1;
-	}
+	sync->spare[sync->spare_count++] = fd;
 	pthread_mutex_unlock(&sync->lock);
-	if (fd >= 0)
-		close(fd);
 }

@@ -33,12 +33,13 @@ struct posix_sync {
 	struct posix_flush *followers; /* of the flush that runs: they asked before it started */
 	int failed;		       /* negative errno of plugin.h of the first flush that failed; for ever */
 	int spare[POSIX_SYNC_DESCRIPTIONS];
-	unsigned spare_count;
-	atomic_bool dsync_refused; /* RWF_DSYNC is not to be had here: learnt at the first refusal */
+	unsigned spare_count, open_count, open_limit; /* of descriptions; open ones are spare or lent */
+	atomic_bool dsync_refused;		      /* RWF_DSYNC is not to be had here: learnt at the first refusal */
 };
 
-/* 0 or a negative errno. */
-int posix_sync_init(struct posix_sync *sync, int fd);
+/* At most `limit` writes that sync themselves, up to POSIX_SYNC_DESCRIPTIONS, have a description at a time.  0 or a
+ * negative errno. */
+int posix_sync_init(struct posix_sync *sync, int fd, unsigned limit);
 void posix_sync_destroy(struct posix_sync *sync);
 
 /* ---- Flush.  Any thread.  What was written before the call is durable after it. ---------------------------------- */
@@ -60,8 +61,8 @@ bool posix_sync_cancel(struct posix_sync *sync, struct posix_flush *flush);
 /* A description of the same file for one self-syncing write, or -1 when there is none to be had (then write, and
  * flush). Give it back afterwards, also if the write failed.  Opens one, which may block, if none is spare. */
 int posix_sync_borrow(struct posix_sync *sync);
-/* Does not block: -1 if none is spare. */
-int posix_sync_borrow_spare(struct posix_sync *sync);
+/* Does not block: -1 if none is spare.  `may_open`: posix_sync_borrow would open one. */
+int posix_sync_borrow_spare(struct posix_sync *sync, bool *may_open);
 void posix_sync_return(struct posix_sync *sync, int fd);
 
 /* Another description of the file or device that is open as `fd`, without its locks and claims, or -1. */

@@ -50,7 +50,7 @@ static int file_open(const struct tgtkit_open_args *args, void **handle, struct 
 		free(file);
 		return status;
 	}
-	status = posix_sync_init(&file->sync, file->store.fd);
+	status = posix_sync_init(&file->sync, file->store.fd, file->max_parallel);
 	if (status != 0) {
 		posix_store_close(&file->store);
 		free(file);

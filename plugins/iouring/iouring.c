@@ -11,6 +11,10 @@
 #include "common/posix_error.h"
 #include "operation.h"
 
+/* Writes with FUA at a time that sync themselves.  More than these are quicker with one flush for all of them, and need
+ * not a descriptor each. */
+#define STABLE_WRITES 16
+
 static const struct tgtkit_host *the_host;
 
 enum { OPTION_BUFFERED, OPTION_QUEUE_DEPTH };
@@ -73,7 +77,7 @@ static int open_unit(struct iouring_unit *unit, const struct tgtkit_open_args *a
 	unit->io_fd = posix_sync_duplicate(unit->store.fd);
 	if (unit->io_fd < 0)
 		unit->io_fd = unit->store.fd;
-	status = posix_sync_init(&unit->sync, unit->io_fd);
+	status = posix_sync_init(&unit->sync, unit->io_fd, STABLE_WRITES);
 	if (status == 0)
 		return 0;
 	close_io(unit);

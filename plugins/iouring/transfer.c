@@ -145,16 +145,19 @@ static void borrow(struct tgtkit_work *work)
 static void write_stable(struct iouring_operation *operation)
 {
 	struct posix_sync *sync = &operation->queue->unit->sync;
+	bool may_open;
 
 	if (atomic_load_explicit(&sync->dsync_refused, memory_order_relaxed)) {
 		write_unstable(operation);
 		return;
 	}
-	operation->stable_fd = posix_sync_borrow_spare(sync);
+	operation->stable_fd = posix_sync_borrow_spare(sync, &may_open);
 	if (operation->stable_fd >= 0)
 		iouring_push(operation, prepare, completed);
-	else
+	else if (may_open)
 		iouring_offload(operation, borrow);
+	else
+		write_unstable(operation);
 }
 
 /* ---- Start

@@ -34,7 +34,7 @@ static void done(struct posix_flush *self, int status)
 
 static void set_up(void)
 {
-	ck_assert_int_eq(posix_sync_init(&posix_sync, -1), 0);
+	ck_assert_int_eq(posix_sync_init(&posix_sync, -1, 2), 0);
 	for (unsigned i = 0; i < 4; i++)
 		wishes[i] = (struct wish){.flush = {.lead = lead, .done = done}, .status = NOT_ANSWERED};
 }
@@ -99,16 +99,21 @@ END_TEST
 START_TEST(no_two_borrow_the_same_description)
 {
 	int first, second;
+	bool may_open;
 
 	make_file("store", 4096);
 	posix_sync.fd = open(in_scratch("store"), O_RDWR | O_CLOEXEC);
-	ck_assert_int_eq(posix_sync_borrow_spare(&posix_sync), -1);
+	ck_assert_int_eq(posix_sync_borrow_spare(&posix_sync, &may_open), -1);
+	ck_assert(may_open);
 	first = posix_sync_borrow(&posix_sync);
 	second = posix_sync_borrow(&posix_sync);
 	ck_assert(first >= 0 && second >= 0 && first != second);
+	/* Two is the limit. */
+	ck_assert_int_eq(posix_sync_borrow_spare(&posix_sync, &may_open), -1);
+	ck_assert(!may_open);
+	ck_assert_int_eq(posix_sync_borrow(&posix_sync), -1);
 	posix_sync_return(&posix_sync, first);
-	ck_assert_int_eq(posix_sync_borrow_spare(&posix_sync), first);
-	ck_assert_int_eq(posix_sync_borrow_spare(&posix_sync), -1);
+	ck_assert_int_eq(posix_sync_borrow_spare(&posix_sync, &may_open), first);
 	posix_sync_return(&posix_sync, first);
 	posix_sync_return(&posix_sync, second);
 	close(posix_sync.fd);
