@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "http.h"
@@ -17,6 +18,9 @@
 #define NO_DUE		   UINT64_MAX
 #define LONGEST_WAIT_MS	   1000
 
+struct socket_watch;
+static int close_socket(void *context, curl_socket_t fd);
+
 struct s3_http {
 	CURLM *multi;
 	struct tgtkit_worker *worker;
@@ -24,6 +28,7 @@ struct s3_http {
 	uint64_t curl_due_ns;	 /* NO_DUE: curl waits for no time */
 	struct s3_call *waiting; /* for their time */
 	struct s3_call *running;
+	struct socket_watch *sockets; /* that curl has named */
 	CURL *idle[IDLE_HANDLES];
 	unsigned idle_count;
 	uint32_t random;
@@ -145,6 +150,10 @@ static void attempt(struct s3_call *call)
 	}
 	call->attempt++;
 	call->easy = take_handle(http);
+	if (call->easy != NULL) {
+		curl_easy_setopt(call->easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+		curl_easy_setopt(call->easy, CURLOPT_CLOSESOCKETDATA, http);
+	}
 	if (call->easy == NULL || !s3_attempt_prepare(call) ||
 	    curl_multi_add_handle(http->multi, call->easy) != CURLM_OK) {
 		s3_attempt_release(call);
@@ -337,12 +346,45 @@ void s3_http_hurry(struct s3_http *http)
 }
 
 /* ---- On a worker's loop
- * -------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------
+ */
 
+/* curl tells when it is done with a socket, but not always before it closes it: the watch ends with the first of the
+ * two, the structure with curl's word. */
 struct socket_watch {
 	struct s3_http *http;
-	struct tgtkit_watch *watch;
+	struct tgtkit_watch *watch; /* NULL: its descriptor is closed */
+	int fd;
+	struct socket_watch *next;
 };
+
+static void end_watch(struct socket_watch *socket)
+{
+	if (socket->watch != NULL)
+		s3_host->watch_remove(socket->watch);
+	socket->watch = NULL;
+}
+
+static void free_socket(struct s3_http *http, struct socket_watch *socket)
+{
+	struct socket_watch **place = &http->sockets;
+
+	while (*place != socket)
+		place = &(*place)->next;
+	*place = socket->next;
+	end_watch(socket);
+	free(socket);
+}
+
+static int close_socket(void *context, curl_socket_t fd)
+{
+	struct s3_http *http = context;
+
+	for (struct socket_watch *socket = http->sockets; socket != NULL; socket = socket->next)
+		if (socket->fd == fd)
+			end_watch(socket);
+	return close(fd);
+}
 
 static void socket_is_ready(void *context, int fd, uint32_t events)
 {
@@ -360,6 +402,18 @@ static void socket_is_ready(void *context, int fd, uint32_t events)
 	rearm(http);
 }
 
+static struct socket_watch *new_socket(struct s3_http *http, curl_socket_t fd)
+{
+	struct socket_watch *socket = calloc(1, sizeof(*socket));
+
+	if (socket == NULL)
+		return NULL;
+	*socket = (struct socket_watch){.http = http, .fd = fd, .next = http->sockets};
+	http->sockets = socket;
+	curl_multi_assign(http->multi, fd, socket);
+	return socket;
+}
+
 static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
 {
 	struct s3_http *http = context;
@@ -369,8 +423,7 @@ static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *conte
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		if (socket != NULL)
-			s3_host->watch_remove(socket->watch);
-		free(socket);
+			free_socket(http, socket);
 		curl_multi_assign(http->multi, fd, NULL);
 		return 0;
 	}
@@ -378,18 +431,13 @@ static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *conte
 		events |= TGTKIT_FD_READ;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
 		events |= TGTKIT_FD_WRITE;
-	if (socket != NULL)
-		return s3_host->watch_modify(socket->watch, events) == 0 ? 0 : -1;
-	socket = calloc(1, sizeof(*socket));
+	if (socket == NULL)
+		socket = new_socket(http, fd);
 	if (socket == NULL)
 		return -1;
-	socket->http = http;
-	if (s3_host->watch_add(http->worker, fd, events, socket_is_ready, socket, &socket->watch) != 0) {
-		free(socket);
-		return -1;
-	}
-	curl_multi_assign(http->multi, fd, socket);
-	return 0;
+	if (socket->watch != NULL)
+		return s3_host->watch_modify(socket->watch, events) == 0 ? 0 : -1;
+	return s3_host->watch_add(http->worker, fd, events, socket_is_ready, socket, &socket->watch) == 0 ? 0 : -1;
 }
 
 static void time_has_come(void *context)
@@ -440,6 +488,8 @@ void s3_http_free(struct s3_http *http)
 	for (unsigned i = 0; i < http->idle_count; i++)
 		curl_easy_cleanup(http->idle[i]);
 	curl_multi_cleanup(http->multi);
+	while (http->sockets != NULL)
+		free_socket(http, http->sockets);
 	if (http->timer != NULL)
 		s3_host->timer_destroy(http->timer);
 	free(http);
