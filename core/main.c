@@ -19,6 +19,7 @@
 
 #include "config/load.h"
 #include "daemonise.h"
+#include "mgmt/mgmt.h"
 #include "options.h"
 #include "rt/log.h"
 #include "rt/worker.h"
@@ -30,10 +31,11 @@
 
 struct tgtkitd {
 	struct tgtkitd_options options;
-	struct target_configuration configuration;
+	struct target_configuration *configuration;
 	struct rt_loop *control;
 	struct rt_fd signals;
 	struct target_model *model;
+	struct mgmt *mgmt;
 	enum { STARTING, SERVING, STOPPING } phase;
 	bool has_stopped;
 	int exit_status;
@@ -69,9 +71,11 @@ static void report_to_log(void *context, const char *line)
 	rt_log(RT_LOG_ERROR, "%s", line);
 }
 
-static void read_configuration(struct tgtkitd *self, struct spec_problems *problems)
+/* At the start, and (on a thread of the pool) at each reload. */
+static void read_configuration(void *context, struct target_configuration *configuration,
+			       struct spec_problems *problems)
 {
-	const struct tgtkitd_options *options = &self->options;
+	const struct tgtkitd_options *options = &((struct tgtkitd *)context)->options;
 	const struct conf_command_line line = {
 	    .listen = options->listen,
 	    .listen_count = options->listen_count,
@@ -80,29 +84,55 @@ static void read_configuration(struct tgtkitd *self, struct spec_problems *probl
 	    .path_count = options->path_count,
 	};
 
-	conf_init(&self->configuration);
+	conf_init(configuration);
 	if (options->config_file)
-		conf_read_file(options->config_file, &self->configuration, problems);
+		conf_read_file(options->config_file, configuration, problems);
 	else
-		conf_from_command_line(&line, &self->configuration, problems);
+		conf_from_command_line(&line, configuration, problems);
 	for (size_t i = 0; i < options->setting_count; i++)
-		conf_set(options->settings[i], &self->configuration, problems);
+		conf_set(options->settings[i], configuration, problems);
+}
+
+static void report_warning(void *context, const char *line)
+{
+	(void)context;
+	rt_log(RT_LOG_WARNING, "%s", line);
+}
+
+/* What the API made in an earlier life comes on top.  A check looks at the administrator's own only. */
+static struct target_configuration *add_kept_state(struct tgtkitd *self, struct target_configuration *base,
+						   struct spec_problems *problems)
+{
+	struct spec_problems warnings = {.report = report_warning};
+	struct target_configuration *own = target_configuration_new();
+
+	conf_init(own);
+	own->text = "";
+	if (!self->options.check)
+		conf_read_state(base->daemon.state_dir, own, problems);
+	target_configuration_merge(own, base, &warnings);
+	return own;
 }
 
 /* Reads, loads the plugins, checks.  0, or EXIT_FAILURE after every problem has been reported.  A check alone says what
  * is wrong, and nothing else unless asked. */
 static int load_configuration(struct tgtkitd *self, struct spec_problems *problems)
 {
-	const struct daemon_spec *daemon = &self->configuration.daemon;
+	struct target_configuration *base = target_configuration_new();
+	const struct daemon_spec *daemon;
 	enum rt_log_level level;
 
-	read_configuration(self, problems);
+	read_configuration(self, base, problems);
+	if (!problems->count)
+		self->configuration = add_kept_state(self, base, problems);
+	target_configuration_drop(base);
 	if (problems->count)
 		return EXIT_FAILURE;
+	daemon = &self->configuration->daemon;
 	if (!rt_log_level_parse(daemon->log_level, &level))
 		rt_log_set_level(self->options.check && level == RT_LOG_INFO ? RT_LOG_WARNING : level);
 	store_plugins_scan(daemon->plugin_dirs, daemon->plugin_dir_count);
-	target_check(&self->configuration, problems);
+	target_check(self->configuration, problems);
 	return problems->count ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -111,8 +141,8 @@ static int check(struct tgtkitd *self)
 	struct spec_problems problems = {.report = report_to_stderr};
 
 	if (!load_configuration(self, &problems))
-		target_check_stores(&self->configuration, &problems);
-	target_configuration_free(&self->configuration);
+		target_check_stores(self->configuration, &problems);
+	target_configuration_drop(self->configuration);
 	return problems.count ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -130,11 +160,18 @@ static void model_stopped(void *context, enum target_stop_result result)
 	rt_loop_stop(self->control);
 }
 
+static void no_change_under_way(void *context)
+{
+	struct tgtkitd *self = context;
+
+	target_model_stop(self->model, model_stopped, self);
+}
+
 static void stop(struct tgtkitd *self)
 {
 	self->phase = STOPPING;
 	notify_service_manager("STOPPING=1");
-	target_model_stop(self->model, model_stopped, self);
+	mgmt_stop(self->mgmt, no_change_under_way, self);
 }
 
 static void terminate(struct tgtkitd *self, const char *signal_name)
@@ -155,6 +192,29 @@ static void terminate(struct tgtkitd *self, const char *signal_name)
 		stop(self);
 }
 
+static void reload(struct tgtkitd *self)
+{
+	if (self->phase != SERVING) {
+		rt_log(RT_LOG_WARNING, "SIGHUP: the daemon is starting or stopping; nothing is reloaded");
+		return;
+	}
+	rt_log(RT_LOG_INFO, "SIGHUP: reading the configuration anew");
+	mgmt_reload(self->mgmt);
+}
+
+/* From one level to the next more talkative one; after debug comes info again. */
+static void raise_log_level(void)
+{
+	static const char *const names[] = {"error", "warning", "info", "debug"};
+	enum rt_log_level level = RT_LOG_ERROR;
+
+	while (level < RT_LOG_DEBUG && rt_log_enabled(level + 1))
+		level++;
+	level = level == RT_LOG_DEBUG ? RT_LOG_INFO : level + 1;
+	rt_log_set_level(level);
+	rt_log(level, "SIGUSR1: the log level is %s now", names[level]);
+}
+
 static void signal_arrived(struct rt_fd *watched, uint32_t events)
 {
 	struct tgtkitd *self = RT_CONTAINER_OF(watched, struct tgtkitd, signals);
@@ -164,7 +224,9 @@ static void signal_arrived(struct rt_fd *watched, uint32_t events)
 	if (read(watched->fd, &signal, sizeof(signal)) != sizeof(signal))
 		return;
 	if (signal.ssi_signo == SIGHUP)
-		rt_log(RT_LOG_WARNING, "SIGHUP: reload is not available in this version; restart to apply changes");
+		reload(self);
+	else if (signal.ssi_signo == SIGUSR1)
+		raise_log_level();
 	else
 		terminate(self, sigabbrev_np((int)signal.ssi_signo));
 }
@@ -176,6 +238,7 @@ static void block_signals(sigset_t *handled)
 	sigaddset(handled, SIGTERM);
 	sigaddset(handled, SIGINT);
 	sigaddset(handled, SIGHUP);
+	sigaddset(handled, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, handled, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -207,6 +270,11 @@ static void model_started(void *context, int status)
 		return;
 	}
 	self->phase = SERVING;
+	if (mgmt_serve(self->mgmt)) {
+		self->exit_status = EXIT_FAILURE;
+		stop(self);
+		return;
+	}
 	rt_log(RT_LOG_INFO, "tgtkitd " PACKAGE_VERSION " is ready");
 	notify_service_manager("READY=1");
 	daemonise_ready();
@@ -237,6 +305,22 @@ static void run(struct tgtkitd *self)
 		end_at_once(self->exit_status ? self->exit_status : EXIT_LOSS);
 }
 
+static int make_management(struct tgtkitd *self)
+{
+	const struct mgmt_options options = {
+	    .control = self->control,
+	    .model = self->model,
+	    .read_configuration = read_configuration,
+	    .context = self,
+	};
+	char error[MGMT_ERROR_BYTES];
+	int status = mgmt_create(&options, &self->mgmt, error);
+
+	if (status)
+		rt_log(RT_LOG_ERROR, "%s", error);
+	return status;
+}
+
 static int serve_on_loop(struct tgtkitd *self, const sigset_t *handled)
 {
 	char error[TARGET_ERROR_BYTES];
@@ -246,14 +330,17 @@ static int serve_on_loop(struct tgtkitd *self, const sigset_t *handled)
 		rt_log(RT_LOG_ERROR, "signals cannot be watched: %s", strerror(-status));
 		return EXIT_FAILURE;
 	}
-	if (target_model_create(self->control, &self->configuration, &self->model, error)) {
+	if (target_model_create(self->control, self->configuration, &self->model, error)) {
 		rt_log(RT_LOG_ERROR, "%s", error);
 		return EXIT_FAILURE;
 	}
-	if (start_workers(&self->configuration.daemon))
+	if (make_management(self))
+		self->exit_status = EXIT_FAILURE;
+	else if (start_workers(&self->configuration->daemon))
 		self->exit_status = EXIT_FAILURE;
 	else
 		run(self);
+	mgmt_free(self->mgmt);
 	target_model_free(self->model);
 	return self->exit_status;
 }
@@ -290,7 +377,7 @@ static int serve(struct tgtkitd *self)
 	}
 	if (self->control)
 		rt_loop_destroy(self->control);
-	target_configuration_free(&self->configuration);
+	target_configuration_drop(self->configuration);
 	return status;
 }
 

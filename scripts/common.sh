@@ -9,7 +9,7 @@ jobs=$(nproc)
 umask 022
 
 build_packages=(build-essential autoconf automake libtool pkg-config libconfig-dev libssl-dev libisal-dev libsystemd-dev
-	liburing-dev)
+	liburing-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libsmartcols-dev)
 
 say() {
 	printf '%s\n' "$*"
@@ -49,7 +49,7 @@ install_packages() {
 make_configure() {
 	cd "$source_dir" || return
 	[[ ! -e config.status ]] || die "the source tree is configured itself, so it cannot be built elsewhere: run 'make distclean' in it first"
-	if [[ ! -x configure || ! -e Makefile.in || -n $(find configure.ac Makefile.am api core plugins docs tests -name 'configure.ac' \
+	if [[ ! -x configure || ! -e Makefile.in || -n $(find configure.ac Makefile.am api cli core plugins docs tests -name 'configure.ac' \
 		-newer Makefile.in -o -name 'Makefile.am' -newer Makefile.in -o -name 'Makefile.inc' -newer Makefile.in) ]]; then
 		autoreconf -fi
 	fi

@@ -5,6 +5,7 @@
 
 #include "config/keys.h"
 #include "config/load.h"
+#include "config/tree.h"
 
 /* "iqn.2026-11.org.tgtkit:HOST", with what RFC 3722 does not allow in a name replaced. */
 static const char *default_target_name(struct target_arena *arena)
@@ -67,6 +68,37 @@ static void add_luns(const struct conf_command_line *line, struct target_spec *t
 	}
 }
 
+/* The same as a configuration file would say it. */
+static const char *text_of(struct target_configuration *configuration)
+{
+	const struct portal_group_spec *group = &configuration->groups[0];
+	const struct target_spec *target = &configuration->targets[0];
+	config_setting_t *root, *element, *list;
+	const char *text;
+	config_t tree;
+
+	config_init(&tree);
+	root = config_root_setting(&tree);
+	element = config_setting_add(conf_tree_list(root, "portal_groups"), NULL, CONFIG_TYPE_GROUP);
+	config_setting_set_int(config_setting_add(element, "tag", CONFIG_TYPE_INT), group->tag);
+	list = conf_tree_list(element, "portals");
+	for (size_t i = 0; i < group->portal_count && group->portals[i].listen; i++)
+		config_setting_set_string(config_setting_add(list, NULL, CONFIG_TYPE_STRING), group->portals[i].listen);
+	element = config_setting_add(conf_tree_list(root, "targets"), NULL, CONFIG_TYPE_GROUP);
+	config_setting_set_string(config_setting_add(element, "name", CONFIG_TYPE_STRING),
+				  target->name ? target->name : "");
+	list = conf_tree_list(element, "luns");
+	for (size_t i = 0; i < target->lun_count && target->luns[i].path; i++) {
+		element = config_setting_add(list, NULL, CONFIG_TYPE_GROUP);
+		config_setting_set_int(config_setting_add(element, "lun", CONFIG_TYPE_INT), target->luns[i].lun);
+		config_setting_set_string(config_setting_add(element, "path", CONFIG_TYPE_STRING),
+					  target->luns[i].path);
+	}
+	text = conf_tree_text(&tree, &configuration->arena);
+	config_destroy(&tree);
+	return text;
+}
+
 void conf_from_command_line(const struct conf_command_line *line, struct target_configuration *configuration,
 			    struct spec_problems *problems)
 {
@@ -81,5 +113,7 @@ void conf_from_command_line(const struct conf_command_line *line, struct target_
 	add_luns(line, target, arena, problems);
 	configuration->targets = target;
 	configuration->target_count = 1;
+	configuration->text = text_of(configuration);
 	configuration->daemon.state_dir = "";
+	configuration->daemon.api.socket = "";
 }

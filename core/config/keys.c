@@ -18,6 +18,14 @@
 
 #define U32_MAX 0xffffffffu
 
+static const struct conf_key api_keys[] = {
+    {"socket", CONF_STRING, CONF_RESTART, AT(daemon_spec, api.socket) - offsetof(struct daemon_spec, api),
+     .fallback = TGTKIT_RUNDIR "/api.sock", .check = conf_check_socket},
+    {"mode", CONF_PARSED, CONF_RESTART, AT(daemon_spec, api.mode) - offsetof(struct daemon_spec, api),
+     .fallback = "0660", .parse = conf_parse_mode, .format = conf_format_mode},
+};
+static const struct conf_table api_table = TABLE("api", api_keys);
+
 static const struct conf_key daemon_keys[] = {
     {"workers", CONF_U32, CONF_RESTART, AT(daemon_spec, workers), .fallback = "0", .maximum = 256},
     {"busy_poll_us", CONF_U32, CONF_RESTART, AT(daemon_spec, busy_poll_us), .fallback = "0", .maximum = 1000000},
@@ -51,7 +59,7 @@ static const struct conf_key daemon_keys[] = {
      .fallback = "0", .maximum = 1000000},
     {"max_pending_logins", CONF_U32, CONF_RESTART, AT(daemon_spec, max_pending_logins), .fallback = "256", .minimum = 1,
      .maximum = 1000000},
-    UNAVAILABLE("api", NULL),
+    {"api", CONF_GROUP, CONF_RESTART, AT(daemon_spec, api), .group = &api_table},
 };
 const struct conf_table conf_daemon_table = TABLE("the daemon", daemon_keys);
 

@@ -64,6 +64,7 @@ struct conf_key {
 	void (*normalise)(char *text);		/* STRING: in place, before the check */
 	const char *(*check)(const char *text); /* STRING: NULL, or what is wrong with it */
 	int (*parse)(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);
+	void (*format)(const struct conf_key *key, const void *object, char text[static CONF_ERROR_BYTES]); /* PARSED */
 	void (*read)(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 		     void *object);
 };

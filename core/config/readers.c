@@ -29,7 +29,9 @@ const char *conf_file_name(struct conf_reader *reader, const char *name)
 
 static const char *file_of(struct conf_reader *reader, const config_setting_t *setting)
 {
-	return conf_file_name(reader, config_setting_source_file(setting));
+	const char *name = config_setting_source_file(setting);
+
+	return name ? conf_file_name(reader, name) : reader->file;
 }
 
 bool conf_is_sequence(const config_setting_t *setting)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "rt/log.h"
 #include "target/address.h"
@@ -64,6 +65,15 @@ const char *conf_check_not_empty(const char *text)
 	return *text ? NULL : "is empty";
 }
 
+const char *conf_check_socket(const char *text)
+{
+	if (*text && *text != '/')
+		return "is no absolute path";
+	return strlen(text) < sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof(".new")
+		   ? NULL
+		   : "is longer than a socket's path may be (about 100 bytes)";
+}
+
 const char *conf_check_portal(const char *text)
 {
 	struct sockaddr_storage address;
@@ -111,4 +121,29 @@ int conf_parse_digests(const struct conf_key *key, void *object, const char *tex
 	*((uint8_t *)object + key->offset) = accepted;
 	*(bool *)((char *)object + key->second_offset) = first == ISCSI_DIGEST_CRC32C;
 	return 0;
+}
+
+int conf_parse_mode(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES])
+{
+	uint32_t mode = 0;
+
+	for (const char *digit = text; *digit; digit++) {
+		if (*digit < '0' || *digit > '7' || digit - text >= 4) {
+			snprintf(error, CONF_ERROR_BYTES, "\"%.64s\": must be permissions in octal, like \"0660\"",
+				 text);
+			return -EINVAL;
+		}
+		mode = mode << 3 | (uint32_t)(*digit - '0');
+	}
+	if (!mode || mode > 0777) {
+		snprintf(error, CONF_ERROR_BYTES, "\"%.64s\": must be permissions from 0001 to 0777", text);
+		return -EINVAL;
+	}
+	*(uint32_t *)((char *)object + key->offset) = mode;
+	return 0;
+}
+
+void conf_format_mode(const struct conf_key *key, const void *object, char text[static CONF_ERROR_BYTES])
+{
+	snprintf(text, CONF_ERROR_BYTES, "%04o", *(const uint32_t *)((const char *)object + key->offset));
 }

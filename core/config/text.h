@@ -15,11 +15,16 @@ const char *conf_check_vendor(const char *text);
 const char *conf_check_product(const char *text);
 const char *conf_check_chap_name(const char *text);
 const char *conf_check_not_empty(const char *text);
+const char *conf_check_socket(const char *text);
 const char *conf_check_portal(const char *text);
 const char *conf_check_advertise(const char *text);
 
 /* "none,crc32c": what is acceptable, the preferred one first (RFC 7143 13.1). */
 int conf_parse_digests(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);
+
+/* "0660": permissions in octal. */
+int conf_parse_mode(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);
+void conf_format_mode(const struct conf_key *key, const void *object, char text[static CONF_ERROR_BYTES]);
 
 /* "none" or "chap"; "any" or "list": a bool. */
 int conf_parse_auth(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);

@@ -2,11 +2,14 @@
 #include "iscsi/registry.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "iscsi/connection.h"
+#include "iscsi/full_feature.h"
 #include "iscsi/session.h"
 #include "rt/log.h"
 
@@ -21,11 +24,15 @@ struct iscsi_registry_entry {
 	uint8_t isid[6];
 	uint32_t max_sessions;
 	bool single_initiator;
-	bool attached, end_wanted, end_posted, stuck;
+	bool attached, end_wanted, end_posted, end_announced, stuck;
 	unsigned references; /* the owner's, and the message's */
 	struct rt_post end;
 	struct iscsi_worker *worker;
 	struct iscsi_session *session; /* touched on its worker only */
+	/* From attach on. */
+	char peer[64];
+	uint64_t started_ns;
+	struct iscsi_parameters parameters;
 };
 
 /* A login that waits for the end of the session in its place. */
@@ -173,12 +180,24 @@ static enum iscsi_login_status check_limits(const struct iscsi_session_identity 
 
 /* ---- Ending the old session ------------------------------------------------------------------------------------- */
 
+static void end_connection(struct iscsi_connection *connection, bool announced)
+{
+	if (announced) {
+		rt_log(RT_LOG_INFO, "session of %s with %s: dropped by the administrator",
+		       connection->session->initiator_name, connection->session->target_name);
+		iscsi_async_message(connection, ISCSI_ASYNC_DROP_CONNECTION, 0);
+		iscsi_connection_finish(connection);
+	} else {
+		iscsi_connection_close(connection, "the session is ended by a new login or a reset");
+	}
+}
+
 static void end_session(struct rt_post *post)
 {
 	struct iscsi_registry_entry *entry = RT_CONTAINER_OF(post, struct iscsi_registry_entry, end);
 
 	if (entry->session && entry->session->connection)
-		iscsi_connection_close(entry->session->connection, "the session is ended by a new login or a reset");
+		end_connection(entry->session->connection, entry->end_announced);
 	pthread_mutex_lock(&registry.lock);
 	entry_drop(entry);
 	pthread_mutex_unlock(&registry.lock);
@@ -312,6 +331,9 @@ void iscsi_registry_attach(struct iscsi_registry_entry *entry, struct iscsi_sess
 	entry->session = session;
 	pthread_mutex_lock(&registry.lock);
 	entry->attached = true;
+	snprintf(entry->peer, sizeof entry->peer, "%s", session->connection->peer);
+	entry->started_ns = rt_clock_ns();
+	entry->parameters = session->parameters;
 	if (entry->end_wanted)
 		want_end(entry);
 	pthread_mutex_unlock(&registry.lock);
@@ -373,4 +395,103 @@ void iscsi_registry_end_target(const char *target_name)
 		}
 	}
 	pthread_mutex_unlock(&registry.lock);
+}
+
+/* ---- For whoever looks on ------------------------------------------------------------------------------------------
+ */
+
+static void take_view(const struct iscsi_registry_entry *entry, struct iscsi_session_view *view)
+{
+	*view = (struct iscsi_session_view){
+	    .tsih = entry->tsih,
+	    .portal_group_tag = entry->portal_group_tag,
+	    .cid = entry->cid,
+	    .worker = entry->worker->rt->index,
+	    .started_ns = entry->started_ns,
+	    .parameters = entry->parameters,
+	};
+	memcpy(view->isid, entry->isid, sizeof view->isid);
+	snprintf(view->initiator_name, sizeof view->initiator_name, "%s", entry->initiator_name);
+	snprintf(view->target_name, sizeof view->target_name, "%s", entry->target_name);
+	snprintf(view->peer, sizeof view->peer, "%s", entry->peer);
+}
+
+/* Calls for every attached session, under the lock. */
+static size_t walk(struct iscsi_session_view *views)
+{
+	size_t count = 0;
+
+	make_ready();
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		RT_LIST_FOR_EACH (node, &registry.buckets[i]) {
+			const struct iscsi_registry_entry *entry =
+			    RT_CONTAINER_OF(node, struct iscsi_registry_entry, in_bucket);
+
+			if (!entry->attached)
+				continue;
+			if (views)
+				take_view(entry, &views[count]);
+			count++;
+		}
+	}
+	return count;
+}
+
+static int compare_views(const void *a, const void *b)
+{
+	const struct iscsi_session_view *first = a, *second = b;
+
+	return (int)first->tsih - (int)second->tsih;
+}
+
+int iscsi_registry_list(struct iscsi_session_view **sessions, size_t *count)
+{
+	pthread_mutex_lock(&registry.lock);
+	*count = walk(NULL);
+	*sessions = calloc(*count + 1, sizeof **sessions);
+	if (*sessions)
+		walk(*sessions);
+	pthread_mutex_unlock(&registry.lock);
+	if (!*sessions)
+		return -ENOMEM;
+	qsort(*sessions, *count, sizeof **sessions, compare_views);
+	return 0;
+}
+
+bool iscsi_registry_has_target(const char *target_name)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&registry.lock);
+	make_ready();
+	for (unsigned i = 0; i < BUCKETS && !found; i++) {
+		RT_LIST_FOR_EACH (node, &registry.buckets[i]) {
+			found |= strcmp(RT_CONTAINER_OF(node, struct iscsi_registry_entry, in_bucket)->target_name,
+					target_name) == 0;
+		}
+	}
+	pthread_mutex_unlock(&registry.lock);
+	return found;
+}
+
+bool iscsi_registry_drop(uint16_t tsih)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&registry.lock);
+	make_ready();
+	for (unsigned i = 0; i < BUCKETS && !found; i++) {
+		RT_LIST_FOR_EACH (node, &registry.buckets[i]) {
+			struct iscsi_registry_entry *entry =
+			    RT_CONTAINER_OF(node, struct iscsi_registry_entry, in_bucket);
+
+			if (entry->tsih != tsih || !entry->attached)
+				continue;
+			found = true;
+			entry->end_announced |= !entry->end_posted;
+			want_end(entry);
+		}
+	}
+	pthread_mutex_unlock(&registry.lock);
+	return found;
 }

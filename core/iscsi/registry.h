@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "iscsi/directory.h"
+#include "iscsi/parameters.h"
 #include "iscsi/pdu.h"
 
 struct iscsi_connection;
@@ -46,6 +48,25 @@ void iscsi_registry_attach(struct iscsi_registry_entry *entry, struct iscsi_sess
 void iscsi_registry_stuck(struct iscsi_registry_entry *entry);
 /* The session has ended, or was never made: the next claim gets the place. */
 void iscsi_registry_remove(struct iscsi_registry_entry *entry);
+
+/* A session as others may look at it: what was fixed when it began. */
+struct iscsi_session_view {
+	uint16_t tsih; /* no other session of the daemon has it */
+	uint16_t portal_group_tag, cid;
+	uint8_t isid[6];
+	char initiator_name[ISCSI_NAME_BYTES], target_name[ISCSI_NAME_BYTES]; /* target "": discovery */
+	char peer[64];
+	unsigned worker;
+	uint64_t started_ns; /* rt_clock_ns */
+	struct iscsi_parameters parameters;
+};
+
+/* Any thread: the sessions that are in the full feature phase now, ascending by TSIH; to be freed.  -ENOMEM. */
+int iscsi_registry_list(struct iscsi_session_view **sessions, size_t *count);
+/* Any thread.  Whether a session with the target is there or about to be. */
+bool iscsi_registry_has_target(const char *target_name);
+/* Any thread: tells the initiator by an asynchronous message and ends the session.  false: there is none. */
+bool iscsi_registry_drop(uint16_t tsih);
 
 /* Ends every session of the target, each on its worker. */
 void iscsi_registry_end_target(const char *target_name);

@@ -150,6 +150,7 @@ static void memory_has_room(struct rt_memory_waiter *waiter)
 
 void scsi_command_execute(struct scsi_command *command)
 {
+	scsi_figures_started(command);
 	if (command->nexus_lun->barriers != 0 && !scsi_task_set_may_run(command))
 		command->stage = SCSI_STAGE_BLOCKED;
 	else
@@ -254,6 +255,7 @@ void scsi_command_end(struct scsi_command *command)
 		free(command->private_state);
 		command->private_state = NULL;
 	}
+	scsi_figures_ended(command);
 	leave(command);
 	command->done(command);
 }

@@ -84,6 +84,7 @@ struct scsi_command {
 	struct rt_deferred finish;
 	struct rt_memory_waiter memory_waiter;
 	struct store_request io;
+	uint64_t started_ns; /* by the clock of the turn; 0: not yet */
 	uint64_t lba, blocks;			      /* decoded from the CDB by its table row */
 	uint64_t progress;			      /* blocks or bytes done, of a command in several steps */
 	void *private_state;			      /* of a command in several steps; freed before done */

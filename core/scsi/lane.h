@@ -12,6 +12,7 @@
 #include "rt/list.h"
 #include "rt/loop.h"
 #include "rt/worker.h"
+#include "scsi/figures.h"
 
 struct scsi_command;
 struct scsi_logical_unit;
@@ -25,6 +26,7 @@ struct scsi_lane {
 	struct rt_list nexus_luns;	      /* scsi_nexus_lun.in_lane */
 	struct rt_list waiters;		      /* scsi_visit_stop.waiting */
 	unsigned cancelled;		      /* aborted commands that have not ended */
+	struct scsi_lane_figures figures;
 	struct rt_post kick;		      /* runs the parked commands again */
 	bool in_use, has_parked, kick_posted; /* under the unit's mutex */
 };

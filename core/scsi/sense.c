@@ -86,6 +86,7 @@ bool scsi_sense_set(struct scsi_command *command, const struct scsi_sense *sense
 
 	command->status = SCSI_CHECK_CONDITION;
 	command->data_in_length = 0;
+	scsi_figures_failed(command, sense->key);
 	command->sense_length = scsi_sense_encode(sense, descriptor_format, command->sense);
 	return false;
 }

@@ -13,7 +13,8 @@
 
 #include <tgtkit/plugin.h>
 
-#define STORE_ERROR_BYTES 1024
+#define STORE_ERROR_BYTES      1024
+#define STORE_MAXIMUM_COUNTERS 256u /* of one plugin */
 
 struct store_plugin {
 	const struct tgtkit_plugin *descriptor;

@@ -400,3 +400,8 @@ bool store_has_failed(const struct store *store)
 {
 	return atomic_load_explicit(&store->has_failed, memory_order_relaxed);
 }
+
+void store_read_counters(const struct store *store, uint64_t *values)
+{
+	store->descriptor->read_counters(store->handle, values);
+}

@@ -80,6 +80,10 @@ void store_submit(struct store *store, struct store_request *request);
 /* Best effort: `done` is still called exactly once, with -ECANCELED if the plugin gave up. */
 void store_cancel(struct store_request *request);
 
+/* What the plugin counts for this store: as many values as its table of counters has, STORE_MAXIMUM_COUNTERS at most.
+ * Any thread, while the store is open. */
+void store_read_counters(const struct store *store, uint64_t *values);
+
 /* A failed flush of a store that may have dropped data: every write and flush fails with -EIO until it is closed. */
 bool store_has_failed(const struct store *store);
 

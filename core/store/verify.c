@@ -11,7 +11,6 @@
 #define MAXIMUM_NAME_LENGTH   32u
 #define MAXIMUM_PREFIXES      16u
 #define MAXIMUM_OPTIONS	      256u
-#define MAXIMUM_COUNTERS      256u
 #define MAXIMUM_SCRATCH_BYTES (64u << 10)
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
@@ -196,8 +195,8 @@ static int verify_counters(const struct tgtkit_plugin *plugin, char *error)
 	if (counters != NULL && plugin->read_counters == NULL)
 		return refuse(error, "it has counters, but no function to read them");
 	for (size_t i = 0; counters != NULL && counters[i].name != NULL; i++) {
-		if (i == MAXIMUM_COUNTERS)
-			return refuse(error, "it has more than %u counters", MAXIMUM_COUNTERS);
+		if (i == STORE_MAXIMUM_COUNTERS)
+			return refuse(error, "it has more than %u counters", STORE_MAXIMUM_COUNTERS);
 		if (!is_word(counters[i].name, LOWER "_") || counters[i].help == NULL)
 			return refuse(error, "its counter number %zu has no name of a-z and _, or no help text", i + 1);
 		for (size_t j = 0; j < i; j++) {

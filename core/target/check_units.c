@@ -7,6 +7,7 @@
 
 #include "store/store.h"
 #include "target/check.h"
+#include "target/differ.h"
 #include "target/identity.h"
 
 /* The plugin host's complaint does not say where its option stands: the culprit is the one without which the complaint
@@ -50,25 +51,6 @@ static void check_options(const struct store_plugin *plugin, const struct lun_sp
 		spec_problem(problems, &lun->origin, "options", "%s", error);
 }
 
-static const char *setting_value(const struct lun_spec *lun, const char *key)
-{
-	for (size_t i = 0; i < lun->setting_count; i++)
-		if (!strcmp(lun->settings[i].key, key))
-			return lun->settings[i].value;
-	return NULL;
-}
-
-static bool same_settings(const struct lun_spec *a, const struct lun_spec *b)
-{
-	for (size_t i = 0; i < b->setting_count; i++) {
-		const char *value = setting_value(a, b->settings[i].key);
-
-		if (!value || strcmp(value, b->settings[i].value))
-			return false;
-	}
-	return a->setting_count == b->setting_count;
-}
-
 /* The attributes that belong to the unit, not to its mapping; read_only, lun and path are left out. */
 static void check_attributes(const struct unit_spec *unit, const struct lun_spec *other, struct spec_problems *problems)
 {
@@ -89,7 +71,7 @@ static void check_attributes(const struct unit_spec *unit, const struct lun_spec
 	    {"write_cache", first->write_cache == other->write_cache},
 	    {"online", first->online == other->online},
 	    {"features", !memcmp(&first->features, &other->features, sizeof(first->features))},
-	    {"options", same_settings(first, other)},
+	    {"options", target_same_settings(first, other)},
 	};
 	char place[512];
 

@@ -17,6 +17,23 @@
 
 #define PLACE_BYTES 1024
 
+static int make_units(struct target_model *model)
+{
+	struct target_configuration *configuration = model->configuration;
+
+	model->units = calloc(configuration->unit_count + 1, sizeof(*model->units));
+	if (!model->units)
+		return -ENOMEM;
+	for (size_t i = 0; i < configuration->unit_count; i++) {
+		model->units[i] =
+		    target_unit_create(configuration, &configuration->units[i], model->control, model, (unsigned)i);
+		if (!model->units[i])
+			return -ENOMEM;
+		model->unit_count++;
+	}
+	return 0;
+}
+
 int target_model_create(struct rt_loop *control, struct target_configuration *configuration,
 			struct target_model **model, char error[static TARGET_ERROR_BYTES])
 {
@@ -33,20 +50,37 @@ int target_model_create(struct rt_loop *control, struct target_configuration *co
 		return status;
 	}
 	self->control = control;
-	self->configuration = configuration;
-	self->unit_count = configuration->unit_count;
-	self->units = target_arena_array(&configuration->arena, self->unit_count, sizeof(*self->units));
-	for (size_t i = 0; i < self->unit_count; i++)
-		target_unit_init(&self->units[i], &configuration->units[i], &configuration->daemon, control, self,
-				 (unsigned)i);
+	self->configuration = target_configuration_hold(configuration);
+	rt_list_init(&self->retiring);
+	rt_list_init(&self->portals);
+	status = make_units(self);
+	if (status) {
+		snprintf(error, TARGET_ERROR_BYTES, "out of memory");
+		target_model_free(self);
+		return status;
+	}
 	*model = self;
 	return 0;
 }
 
 void target_model_free(struct target_model *model)
 {
+	for (size_t i = 0; i < model->unit_count; i++)
+		target_unit_free(model->units[i]);
+	free(model->units);
+	target_configuration_drop(model->configuration);
 	target_ledger_close(&model->ledger);
 	free(model);
+}
+
+struct target_configuration *target_model_configuration(const struct target_model *model)
+{
+	return model->configuration;
+}
+
+struct target_unit *target_model_unit(const struct target_model *model, const struct lun_spec *lun)
+{
+	return model->units[lun->unit - model->configuration->units];
 }
 
 void target_model_cancel_start(struct target_model *model)
@@ -62,38 +96,66 @@ static void finish_start(struct target_model *model, int status)
 
 /* ---- Listen --------------------------------------------------------------------------------------------------- */
 
-static int open_portal(struct target_model *model, uint16_t tag, struct portal_spec *portal)
+int target_model_portal_open(const struct portal_group_spec *group, struct portal_spec *portal, struct rt_list *list,
+			     char error[static TARGET_ERROR_BYTES])
 {
 	char text[TARGET_ADDRESS_BYTES], place[PLACE_BYTES];
-	struct sockaddr_storage bound;
-	int status = iscsi_listener_open(&portal->address, tag, &model->listeners[model->listener_count], &bound);
+	struct model_portal *self = calloc(1, sizeof(*self));
+	int status = -ENOMEM;
 
-	target_address_format(status ? &portal->address : &bound, text);
+	if (self)
+		status = iscsi_listener_open(&portal->address, group->tag, &self->listener, &self->bound);
 	if (status) {
+		target_address_format(&portal->address, text);
 		spec_origin_format(&portal->origin, place, sizeof(place));
-		rt_log(RT_LOG_ERROR, "%s: cannot listen on portal %s of group %u: %s", place, text, tag,
-		       strerror(-status));
+		snprintf(error, TARGET_ERROR_BYTES, "%.500s: cannot listen on portal %s of group %u: %s", place, text,
+			 group->tag, strerror(-status));
+		free(self);
 		return status;
 	}
-	model->listener_count++;
-	model->picked_port |= !target_address_equal(&portal->address, &bound);
-	portal->address = bound;
-	rt_log(RT_LOG_INFO, "listening on %s, portal group %u", text, tag);
+	rt_list_append(list, &self->node);
+	self->tag = group->tag;
+	self->wanted = portal->address;
+	portal->address = self->bound;
+	target_address_format(&self->bound, text);
+	rt_log(RT_LOG_INFO, "listening on %s, portal group %u", text, group->tag);
+	return 0;
+}
+
+void target_model_portal_close(struct model_portal *portal)
+{
+	char text[TARGET_ADDRESS_BYTES];
+
+	target_address_format(&portal->bound, text);
+	rt_log(RT_LOG_INFO, "no longer listening on %s, portal group %u", text, portal->tag);
+	rt_list_remove(&portal->node);
+	iscsi_listener_close(portal->listener);
+	free(portal);
+}
+
+static int open_portal(struct target_model *model, const struct portal_group_spec *group, struct portal_spec *spec)
+{
+	char error[TARGET_ERROR_BYTES];
+	int status = target_model_portal_open(group, spec, &model->portals, error);
+	const struct model_portal *portal;
+
+	if (status) {
+		rt_log(RT_LOG_ERROR, "%s", error);
+		return status;
+	}
+	portal = RT_CONTAINER_OF(model->portals.previous, struct model_portal, node);
+	model->picked_port |= !target_address_equal(&portal->wanted, &portal->bound);
 	return 0;
 }
 
 static int open_portals(struct target_model *model)
 {
 	struct target_configuration *configuration = model->configuration;
-	size_t portals = 0;
 
-	for (size_t i = 0; i < configuration->group_count; i++)
-		portals += configuration->groups[i].portal_count;
-	model->listeners = target_arena_array(&configuration->arena, portals, sizeof(struct iscsi_listener *));
 	for (size_t i = 0; i < configuration->group_count; i++)
 		for (size_t k = 0; k < configuration->groups[i].portal_count; k++) {
 			int status =
-			    open_portal(model, configuration->groups[i].tag, &configuration->groups[i].portals[k]);
+			    open_portal(model, &configuration->groups[i], &configuration->groups[i].portals[k]);
 
 			if (status)
 				return status;
@@ -146,8 +208,7 @@ static void log_luns(const struct target_model *model)
 		const struct target_spec *target = &model->configuration->targets[i];
 
 		for (size_t k = 0; k < target->lun_count; k++) {
-			const struct target_unit *unit =
-			    &model->units[target->luns[k].unit - model->configuration->units];
+			const struct target_unit *unit = target_model_unit(model, &target->luns[k]);
 
 			rt_log(RT_LOG_INFO, "serving %s, LUN %u: %s, %" PRIu64 " bytes, blocks of %u, serial %s%s",
 			       target->name, target->luns[k].lun, unit->spec->name, store_size_bytes(unit->store),
@@ -187,61 +248,63 @@ static void choose_serial(struct target_model *model, struct target_unit *unit)
 	const char *identity = store_capabilities(unit->store)->identity;
 	char canonical[TARGET_PATH_BYTES];
 
+	/* Again, as `open` may have made the file. */
+	target_canonical_path(unit->spec->plugin_path, canonical);
+	unit->canonical_path = strdup(canonical);
 	if (*unit->spec->lun->serial) {
 		snprintf(unit->serial, sizeof(unit->serial), "%s", unit->spec->lun->serial);
 	} else if (*identity) {
 		target_serial_from_identity(identity, unit->serial);
 	} else {
-		/* Again, as `open` may have made the file. */
-		target_canonical_path(unit->spec->plugin_path, canonical);
 		target_ledger_serial(&model->ledger, unit->spec->plugin->descriptor->name, canonical, unit->serial);
 	}
 }
 
-static int refuse_same_serial(const struct target_unit *unit, const struct target_unit *other)
+static int refuse_same_serial(const struct target_unit *unit, const struct target_unit *other,
+			      char error[static TARGET_ERROR_BYTES])
 {
 	char place[PLACE_BYTES], other_place[PLACE_BYTES];
 
-	rt_log(
-	    RT_LOG_ERROR,
-	    "%s and %s have the same serial %s: initiators would take both for one disk; give one a serial of its own",
-	    target_unit_place(unit, place, sizeof(place)), target_unit_place(other, other_place, sizeof(other_place)),
-	    unit->serial);
+	snprintf(error, TARGET_ERROR_BYTES,
+		 "%.400s and %.400s have the same serial %s: initiators would take both for one disk; give one a "
+		 "serial of its own",
+		 target_unit_place(unit, place, sizeof(place)),
+		 target_unit_place(other, other_place, sizeof(other_place)), unit->serial);
 	return -EEXIST;
 }
 
-static int make_logical_unit(struct target_model *model, struct target_unit *unit)
+int target_model_serve_unit(struct target_model *model, struct target_unit *unit, struct target_unit *const *others,
+			    size_t other_count, char error[static TARGET_ERROR_BYTES])
 {
 	char place[PLACE_BYTES];
 	int status;
 
 	choose_serial(model, unit);
-	for (const struct target_unit *other = model->units; other < unit; other++)
-		if (!strcmp(other->serial, unit->serial))
-			return refuse_same_serial(unit, other);
+	for (size_t i = 0; i < other_count; i++)
+		if (others[i] != unit && !strcmp(others[i]->serial, unit->serial))
+			return refuse_same_serial(unit, others[i], error);
 	status = target_unit_serve(unit);
 	if (status)
-		rt_log(RT_LOG_ERROR, "%s: cannot be served: %s", target_unit_place(unit, place, sizeof(place)),
-		       strerror(-status));
+		snprintf(error, TARGET_ERROR_BYTES, "%.600s: cannot be served: %s",
+			 target_unit_place(unit, place, sizeof(place)), strerror(-status));
 	return status;
 }
 
-/* Before anything is persisted: which port ids the snapshot will need. */
-static int name_ports(struct target_model *model)
+int target_model_name_ports(struct target_ledger *ledger, const struct target_configuration *configuration,
+			    char error[static TARGET_ERROR_BYTES])
 {
-	const struct target_configuration *configuration = model->configuration;
 	uint16_t id;
 
 	for (size_t i = 0; i < configuration->target_count; i++)
 		for (size_t k = 0; k < configuration->targets[i].group_tag_count; k++) {
 			const struct target_spec *target = &configuration->targets[i];
-			int status = target_ledger_port_id(&model->ledger, target->name, target->group_tags[k], &id);
+			int status = target_ledger_port_id(ledger, target->name, target->group_tags[k], &id);
 
-			if (status) {
-				rt_log(RT_LOG_ERROR, "target %s: all 65535 relative target port ids have been given",
-				       target->name);
-				return status;
-			}
+			if (!status)
+				continue;
+			snprintf(error, TARGET_ERROR_BYTES,
+				 "target %s: all 65535 relative target port ids have been given", target->name);
+			return status;
 		}
 	return 0;
 }
@@ -263,11 +326,14 @@ static void ledger_saved(struct target_ledger_save *save)
 
 static void name_and_persist(struct target_model *model)
 {
-	int status = name_ports(model);
+	char error[TARGET_ERROR_BYTES];
+	/* Before anything is persisted: which port ids the snapshot will need. */
+	int status = target_model_name_ports(&model->ledger, model->configuration, error);
 
 	for (size_t i = 0; i < model->unit_count && !status; i++)
-		status = make_logical_unit(model, &model->units[i]);
+		status = target_model_serve_unit(model, model->units[i], model->units, i, error);
 	if (status) {
+		rt_log(RT_LOG_ERROR, "%s", error);
 		finish_start(model, status);
 		return;
 	}
@@ -309,9 +375,9 @@ static void open_timed_out(struct rt_timer *timer)
 	char place[PLACE_BYTES];
 
 	for (size_t i = 0; i < model->unit_count; i++)
-		if (model->units[i].verb == TARGET_UNIT_OPEN)
+		if (model->units[i]->verb == TARGET_UNIT_OPEN)
 			rt_log(RT_LOG_ERROR, "%s: has not opened within open_timeout_s (%u s)",
-			       target_unit_place(&model->units[i], place, sizeof(place)),
+			       target_unit_place(model->units[i], place, sizeof(place)),
 			       model->configuration->daemon.open_timeout_s);
 	model->is_stuck = true;
 	finish_start(model, -ETIMEDOUT);
@@ -325,7 +391,7 @@ void target_model_start(struct target_model *model, void (*started)(void *contex
 	rt_timer_arm(model->control, &model->timer, model->configuration->daemon.open_timeout_s * UINT64_C(1000000));
 	model->outstanding = model->unit_count;
 	for (size_t i = 0; i < model->unit_count; i++)
-		target_unit_open(&model->units[i], unit_opened);
+		target_unit_open(model->units[i], unit_opened);
 	if (model->unit_count == 0)
 		all_opened(model);
 }

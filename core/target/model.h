@@ -6,14 +6,16 @@
 #ifndef TGTKIT_TARGET_MODEL_H
 #define TGTKIT_TARGET_MODEL_H
 
+#include "rt/list.h"
 #include "rt/loop.h"
 #include "target/ledger.h"
 #include "target/spec.h"
 
 struct target_model;
+struct target_unit;
 
 /* Start-up, before the loop runs (blocks): takes the state folder.  The configuration has been checked without a
- * problem and outlives the model.  0 or negative errno with `error`. */
+ * problem; a reference is taken.  0 or negative errno with `error`. */
 int target_model_create(struct rt_loop *control, struct target_configuration *configuration,
 			struct target_model **model, char error[static TARGET_ERROR_BYTES]);
 /* Before it was started, or after it has stopped. */
@@ -36,5 +38,40 @@ enum target_stop_result {
 /* Stops accepting, lets commands finish, flushes and closes every store, within shutdown_timeout_s. */
 void target_model_stop(struct target_model *model, void (*stopped)(void *context, enum target_stop_result result),
 		       void *context);
+
+/* ---- While it serves ------------------------------------------------------------------------------------------ */
+
+/* The configuration in force.  Valid until the next change is done; or hold it. */
+struct target_configuration *target_model_configuration(const struct target_model *model);
+/* The unit of a LUN of the configuration in force; NULL: not made yet (the model has not started). */
+struct target_unit *target_model_unit(const struct target_model *model, const struct lun_spec *lun);
+
+/* A change from the configuration in force to another one: what is the same in both is not touched; what is new is
+ * prepared (stores opened, portals bound), the change is made durable, published, and what is gone is flushed and
+ * closed.  A failure before publication undoes everything in reverse. */
+struct target_change {
+	/* Set by the caller. */
+	struct target_configuration *configuration; /* checked without a problem; a reference is taken */
+	const char *state_text;			    /* what to keep as state.conf; NULL: that file stays as it is */
+	void (*done)(struct target_change *change);
+	/* The result: 0 or negative errno with `error`.  */
+	int status;
+	char error[TARGET_ERROR_BYTES];
+	bool persist_failed; /* the state folder is to blame */
+	bool still_closing;  /* a store that is gone from the configuration has not closed in time; it goes on */
+	/* private */
+	struct target_model *model;
+	struct target_unit *
+	    *units; /* of the configuration, in its order; those that the model has, too, and new ones */
+	size_t outstanding;
+	struct rt_timer timer;
+	struct target_ledger_save ledger_save;
+	struct store_job job;
+	struct rt_post job_done, applied;
+	struct iscsi_directory *directory;
+	struct rt_list portals; /* new ones */
+};
+/* One at a time, after the model has started and before it is stopped. */
+void target_model_change(struct target_model *model, struct target_change *change);
 
 #endif

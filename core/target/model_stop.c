@@ -29,11 +29,22 @@ static void unit_closed(struct target_unit *unit)
 
 static void close_units(struct target_model *model)
 {
-	/* One more than there are, so that units which close at once do not end the stop in mid-loop. */
+	/* One more than there are, so that units which close at once do not end the stop in mid-loop; and those that
+	 * were on their way out before. */
 	model->outstanding = model->unit_count + 1;
+	RT_LIST_FOR_EACH (node, &model->retiring) {
+		model->outstanding++;
+	}
+	model->closing = true;
 	for (size_t i = 0; i < model->unit_count; i++)
-		target_unit_close(&model->units[i], unit_closed);
+		target_unit_close(model->units[i], unit_closed);
 	if (--model->outstanding == 0)
+		finish_stop(model, model->has_lost ? TARGET_STOPPED_WITH_LOSS : TARGET_STOPPED);
+}
+
+void target_model_stop_unit_retired(struct target_model *model)
+{
+	if (model->closing && --model->outstanding == 0 && !model->is_stuck)
 		finish_stop(model, model->has_lost ? TARGET_STOPPED_WITH_LOSS : TARGET_STOPPED);
 }
 
@@ -56,10 +67,10 @@ static void quiesce_units(struct target_model *model)
 {
 	model->outstanding = 1;
 	for (size_t i = 0; i < model->unit_count; i++) {
-		if (!model->units[i].logical_unit)
+		if (!model->units[i]->logical_unit)
 			continue;
 		model->outstanding++;
-		target_unit_quiesce(&model->units[i], unit_quiet);
+		target_unit_quiesce(model->units[i], unit_quiet);
 	}
 	if (--model->outstanding == 0)
 		close_units(model);
@@ -73,6 +84,14 @@ static void server_stopped(struct rt_post *post)
 		quiesce_units(model);
 }
 
+static void report_stuck(const struct target_unit *unit, const char *place, unsigned seconds)
+{
+	if (unit->logical_unit && !unit->is_quiet)
+		rt_log(RT_LOG_ERROR, "%s: not flushed within shutdown_timeout_s (%u s); %s", place, seconds, loss);
+	else if (unit->store)
+		rt_log(RT_LOG_ERROR, "%s: not closed within shutdown_timeout_s (%u s)", place, seconds);
+}
+
 static void stop_timed_out(struct rt_timer *timer)
 {
 	struct target_model *model = RT_CONTAINER_OF(timer, struct target_model, timer);
@@ -81,14 +100,13 @@ static void stop_timed_out(struct rt_timer *timer)
 
 	model->is_stuck = true;
 	for (size_t i = 0; i < model->unit_count; i++) {
-		const struct target_unit *unit = &model->units[i];
+		target_unit_place(model->units[i], place, sizeof(place));
+		report_stuck(model->units[i], place, seconds);
+	}
+	RT_LIST_FOR_EACH (node, &model->retiring) {
+		const struct target_unit *unit = RT_CONTAINER_OF(node, struct target_unit, in_retiring);
 
-		target_unit_place(unit, place, sizeof(place));
-		if (unit->logical_unit && !unit->is_quiet)
-			rt_log(RT_LOG_ERROR, "%s: not flushed within shutdown_timeout_s (%u s); %s", place, seconds,
-			       loss);
-		else if (unit->store)
-			rt_log(RT_LOG_ERROR, "%s: not closed within shutdown_timeout_s (%u s)", place, seconds);
+		report_stuck(unit, unit->name, seconds);
 	}
 	finish_stop(model, TARGET_STUCK);
 }
@@ -106,9 +124,9 @@ void target_model_stop(struct target_model *model, void (*stopped)(void *context
 	}
 	model->timer.expired = stop_timed_out;
 	rt_timer_arm(model->control, &model->timer, timeout_us);
-	for (size_t i = 0; i < model->listener_count; i++)
-		iscsi_listener_close(model->listeners[i]);
-	model->listener_count = 0;
+	RT_LIST_FOR_EACH (node, &model->portals) {
+		target_model_portal_close(RT_CONTAINER_OF(node, struct model_portal, node));
+	}
 	if (!model->server_started) {
 		quiesce_units(model);
 		return;

@@ -29,11 +29,6 @@ static void snapshot_released(struct iscsi_directory *directory)
 	snapshot_free(RT_CONTAINER_OF(directory, struct snapshot, directory));
 }
 
-static void lun_map_released(struct scsi_lun_map *map)
-{
-	free(map);
-}
-
 static int compare_luns(const void *a, const void *b)
 {
 	const struct scsi_lun_mapping *first = a, *second = b;
@@ -42,21 +37,23 @@ static int compare_luns(const void *a, const void *b)
 }
 
 static struct scsi_lun_map *make_lun_map(struct target_arena *arena, const struct target_configuration *configuration,
-					 const struct target_spec *target, const struct target_unit *units)
+					 const struct target_spec *target, struct target_unit *const *units)
 {
 	struct scsi_lun_mapping *mappings = target_arena_array(arena, target->lun_count, sizeof(*mappings));
+	struct target_unit **mapped = target_arena_array(arena, target->lun_count, sizeof(struct target_unit *));
 
 	for (size_t i = 0; i < target->lun_count; i++) {
 		const struct lun_spec *lun = &target->luns[i];
 
+		mapped[i] = units[lun->unit - configuration->units];
 		mappings[i] = (struct scsi_lun_mapping){
 		    .lun = lun->lun,
 		    .read_only = lun->read_only,
-		    .unit = units[lun->unit - configuration->units].logical_unit,
+		    .unit = mapped[i]->logical_unit,
 		};
 	}
 	qsort(mappings, target->lun_count, sizeof(*mappings), compare_luns);
-	return scsi_lun_map_create(mappings, target->lun_count, lun_map_released);
+	return target_unit_map_create(mappings, mapped, target->lun_count);
 }
 
 static int make_ports(struct target_arena *arena, const struct target_spec *spec, struct target_ledger *ledger,
@@ -83,7 +80,7 @@ static int compare_targets(const void *a, const void *b)
 }
 
 static int add_targets(struct snapshot *snapshot, const struct target_configuration *configuration,
-		       const struct target_unit *units, struct target_ledger *ledger,
+		       struct target_unit *const *units, struct target_ledger *ledger,
 		       char error[static TARGET_ERROR_BYTES])
 {
 	struct target_arena *arena = &snapshot->arena;
@@ -149,7 +146,7 @@ static void add_groups(struct snapshot *snapshot, const struct target_configurat
 	snapshot->directory.group_count = configuration->group_count;
 }
 
-int target_snapshot_create(const struct target_configuration *configuration, const struct target_unit *units,
+int target_snapshot_create(const struct target_configuration *configuration, struct target_unit *const *units,
 			   struct target_ledger *ledger, struct iscsi_directory **directory,
 			   char error[static TARGET_ERROR_BYTES])
 {

@@ -10,9 +10,9 @@
 #include "target/spec.h"
 #include "target/unit.h"
 
-/* `units` in the order of configuration->units, all served.  The directory has one reference, the caller's.  0 or
- * negative errno with `error`; the ledger may have given port ids. */
-int target_snapshot_create(const struct target_configuration *configuration, const struct target_unit *units,
+/* `units` in the order of configuration->units, all served and all in existence until no LUN map refers to them.  The
+ * directory has one reference, the caller's.  0 or negative errno with `error`; the ledger may have given port ids. */
+int target_snapshot_create(const struct target_configuration *configuration, struct target_unit *const *units,
 			   struct target_ledger *ledger, struct iscsi_directory **directory,
 			   char error[static TARGET_ERROR_BYTES]);
 

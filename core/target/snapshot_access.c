@@ -60,7 +60,7 @@ static struct scsi_lun_map *masked_map(struct target_arena *arena, const struct 
 		mappings[count] = whole->mappings[i];
 		mappings[count++].read_only |= rule->read_only;
 	}
-	return scsi_lun_map_create(mappings, count, NULL);
+	return target_unit_map_mask(whole, mappings, count);
 }
 
 int snapshot_copy_rules(struct target_arena *arena, const struct target_spec *spec, struct iscsi_target *target)

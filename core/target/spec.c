@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct spec_key_line *spec_origin_find(const struct spec_origin *origin, const char *key)
@@ -52,6 +53,35 @@ void spec_problem(struct spec_problems *problems, const struct spec_origin *orig
 	snprintf(line, sizeof(line), *place ? "%s: %s" : "%s%s", place, message);
 	problems->count++;
 	problems->report(problems->context, line);
+}
+
+struct target_configuration *target_configuration_new(void)
+{
+	struct target_arena arena = {0};
+	struct target_configuration *configuration = calloc(1, sizeof(*configuration));
+
+	if (!configuration)
+		target_arena_zalloc(&arena, SIZE_MAX); /* ends the process as any allocation of an arena does */
+	atomic_init(&configuration->references, 1);
+	return configuration;
+}
+
+struct target_configuration *target_configuration_hold(struct target_configuration *configuration)
+{
+	atomic_fetch_add(&configuration->references, 1);
+	return configuration;
+}
+
+void target_configuration_drop(struct target_configuration *configuration)
+{
+	struct target_configuration *base;
+
+	if (!configuration || atomic_fetch_sub(&configuration->references, 1) != 1)
+		return;
+	base = configuration->base;
+	target_configuration_free(configuration);
+	free(configuration);
+	target_configuration_drop(base);
 }
 
 void target_configuration_free(struct target_configuration *configuration)

@@ -6,6 +6,7 @@
 #ifndef TGTKIT_TARGET_SPEC_H
 #define TGTKIT_TARGET_SPEC_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,10 @@ struct daemon_spec {
 	uint32_t login_timeout_s, nop_interval_s, nop_timeout_s, command_timeout_s, tmf_timeout_s;
 	uint32_t shutdown_timeout_s, open_timeout_s, refresh_interval_s;
 	uint32_t max_connections, max_connections_per_address, max_pending_logins;
+	struct {
+		const char *socket; /* "": none */
+		uint32_t mode;	    /* of the socket's file */
+	} api;
 };
 
 struct portal_spec {
@@ -54,6 +59,7 @@ struct portal_spec {
 
 struct portal_group_spec {
 	struct spec_origin origin;
+	bool made_by_api;
 	uint16_t tag;
 	struct portal_spec *portals;
 	size_t portal_count;
@@ -120,6 +126,7 @@ struct initiator_spec {
 
 struct target_spec {
 	struct spec_origin origin;
+	bool made_by_api;
 	const char *name, *alias;
 	const uint16_t *group_tags;
 	size_t group_tag_count; /* 0: group 1 */
@@ -145,6 +152,10 @@ struct unit_spec {
 
 struct target_configuration {
 	struct target_arena arena;
+	const char *text; /* as it was given, less comments: a configuration file; NULL: nothing was */
+	/* Of one made by target_configuration_new. */
+	atomic_uint references;
+	struct target_configuration *base; /* whose memory this one uses, too; NULL: none */
 	struct daemon_spec daemon;
 	struct discovery_spec discovery;
 	struct portal_group_spec *groups;
@@ -173,5 +184,16 @@ const struct spec_key_line *spec_origin_find(const struct spec_origin *origin, c
 void spec_origin_format(const struct spec_origin *origin, char *text, size_t size);
 
 void target_configuration_free(struct target_configuration *configuration);
+
+/* On the heap, zeroed, with one reference.  Any thread may hold and drop. */
+struct target_configuration *target_configuration_new(void);
+struct target_configuration *target_configuration_hold(struct target_configuration *configuration);
+void target_configuration_drop(struct target_configuration *configuration); /* NULL: nothing happens */
+
+/* Puts the administrator's configuration (`base`, held from now on) under the objects that the API made: daemon keys
+ * and discovery are the base's, its groups and targets come first.  Where both have an object, the API's stays and a
+ * problem is reported. */
+void target_configuration_merge(struct target_configuration *own, struct target_configuration *base,
+				struct spec_problems *problems);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #define TARGET_ERROR_BYTES 1024
+#define TARGET_STATE_FILE  "state.conf" /* what the API made */
 
 struct target_state_folder {
 	char *path;

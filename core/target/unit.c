@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rt/log.h"
@@ -42,6 +43,9 @@ static void run_verb(struct store_job *job)
 	case TARGET_UNIT_REFRESH:
 		unit->status = store_refresh(unit->store, unit->error);
 		break;
+	case TARGET_UNIT_RESIZE:
+		unit->status = store_resize(unit->store, unit->resize_bytes, unit->resize_shrinks, unit->error);
+		break;
 	case TARGET_UNIT_CLOSE:
 		store_close(unit->store);
 		unit->status = 0;
@@ -70,6 +74,63 @@ static void warn_of_size(const struct target_unit *unit)
 		       unit->spec->name, real, wanted);
 }
 
+/* ---- Size ------------------------------------------------------------------------------------------------------- */
+
+static void finish_resize(struct target_unit *unit)
+{
+	void (*resized)(struct target_unit * unit) = unit->resized;
+
+	unit->resize_wanted = false;
+	unit->resized = NULL;
+	if (!unit->status)
+		target_unit_take_size(unit);
+	if (unit->resize_shrinks)
+		scsi_logical_unit_resume(unit->logical_unit);
+	resized(unit);
+}
+
+static void begin_resize(struct target_unit *unit)
+{
+	unit->resize_wanted = true;
+	if (unit->verb == TARGET_UNIT_IDLE)
+		start_verb(unit, TARGET_UNIT_RESIZE);
+}
+
+/* Nothing may be under way beyond the new end. */
+static void quiet_for_resize(struct rt_post *post)
+{
+	struct scsi_unit_quiesce *quiesce = RT_CONTAINER_OF(post, struct scsi_unit_quiesce, done);
+	struct target_unit *unit = RT_CONTAINER_OF(quiesce, struct target_unit, quiesce);
+
+	unit->status = quiesce->status;
+	if (!unit->status) {
+		begin_resize(unit);
+		return;
+	}
+	snprintf(unit->error, sizeof(unit->error), "%s: cannot be flushed: %s", unit->name, strerror(-unit->status));
+	finish_resize(unit);
+}
+
+int target_unit_resize(struct target_unit *unit, uint64_t size_bytes, bool shrink,
+		       void (*resized)(struct target_unit *unit))
+{
+	if (unit->resized || unit->close_wanted || unit->retiring)
+		return -EBUSY;
+	unit->resized = resized;
+	unit->resize_bytes = size_bytes;
+	unit->resize_shrinks = shrink;
+	if (!shrink) {
+		begin_resize(unit);
+		return 0;
+	}
+	unit->quiesce = (struct scsi_unit_quiesce){
+	    .done.run = quiet_for_resize, .reply_to = unit->control, .flush = !unit->opened_read_only};
+	scsi_logical_unit_quiesce(unit->logical_unit, &unit->quiesce);
+	return 0;
+}
+
+/* ---- Verbs ------------------------------------------------------------------------------------------------------ */
+
 static void verb_done(struct rt_post *post)
 {
 	struct target_unit *unit = RT_CONTAINER_OF(post, struct target_unit, job_done);
@@ -82,13 +143,20 @@ static void verb_done(struct rt_post *post)
 		target_unit_refreshed(unit);
 	if (verb == TARGET_UNIT_CLOSE)
 		unit->store = NULL;
-	if (verb != TARGET_UNIT_REFRESH) {
+	if (verb == TARGET_UNIT_OPEN || verb == TARGET_UNIT_CLOSE) {
 		unit->finished(unit);
-	} else if (unit->close_wanted) {
-		start_verb(unit, TARGET_UNIT_CLOSE);
-	} else if (unit->refresh_wanted) {
-		target_unit_refresh(unit);
+		return;
 	}
+	if (verb == TARGET_UNIT_RESIZE)
+		finish_resize(unit);
+	if (unit->verb != TARGET_UNIT_IDLE)
+		return;
+	if (unit->close_wanted)
+		start_verb(unit, TARGET_UNIT_CLOSE);
+	else if (unit->resize_wanted)
+		start_verb(unit, TARGET_UNIT_RESIZE);
+	else if (unit->refresh_wanted)
+		target_unit_refresh(unit);
 }
 
 void target_unit_refresh(struct target_unit *unit)
@@ -101,19 +169,58 @@ void target_unit_refresh(struct target_unit *unit)
 		start_verb(unit, TARGET_UNIT_REFRESH);
 }
 
-void target_unit_init(struct target_unit *unit, const struct unit_spec *spec, const struct daemon_spec *daemon,
-		      struct rt_loop *control, void *owner, unsigned index)
+struct target_unit *target_unit_create(struct target_configuration *configuration, const struct unit_spec *spec,
+				       struct rt_loop *control, void *owner, unsigned index)
 {
+	struct target_unit *unit = malloc(sizeof(*unit));
+	char *name = strdup(spec->name);
+
+	if (!unit || !name) {
+		free(unit);
+		free(name);
+		return NULL;
+	}
 	*unit = (struct target_unit){
+	    .configuration = target_configuration_hold(configuration),
 	    .spec = spec,
-	    .daemon = daemon,
+	    .daemon = &configuration->daemon,
+	    .name = name,
+	    .online = spec->lun->online,
+	    .opened_read_only = spec->read_only,
 	    .control = control,
 	    .owner = owner,
 	    .index = index,
 	    .job.run = run_verb,
 	    .job_done.run = verb_done,
 	};
+	rt_list_init(&unit->in_retiring);
 	target_unit_watch_init(unit);
+	target_unit_retire_init(unit);
+	return unit;
+}
+
+void target_unit_free(struct target_unit *unit)
+{
+	rt_list_remove(&unit->in_retiring);
+	target_configuration_drop(unit->configuration);
+	free(unit->name);
+	free(unit->canonical_path);
+	free(unit);
+}
+
+void target_unit_adopt(struct target_unit *unit, struct target_configuration *configuration,
+		       const struct unit_spec *spec)
+{
+	struct target_configuration *old = unit->configuration;
+	bool was_online = unit->spec->lun->online;
+
+	unit->configuration = target_configuration_hold(configuration);
+	unit->spec = spec;
+	unit->daemon = &configuration->daemon;
+	/* What was set at run time stays as long as the configuration says what it said. */
+	if (spec->lun->online != was_online)
+		target_unit_set_online(unit, spec->lun->online);
+	target_configuration_drop(old);
 }
 
 void target_unit_open(struct target_unit *unit, void (*finished)(struct target_unit *unit))
@@ -133,7 +240,7 @@ int target_unit_serve(struct target_unit *unit)
 	    .serial = unit->serial,
 	    .vendor = lun->vendor,
 	    .product = lun->product,
-	    .read_only = unit->spec->read_only || (store_capabilities(unit->store)->flags & TGTKIT_READ_ONLY),
+	    .read_only = unit->opened_read_only || (store_capabilities(unit->store)->flags & TGTKIT_READ_ONLY),
 	    .removable = lun->removable,
 	    .thin = lun->thin,
 	    .write_cache = lun->write_cache,
@@ -167,7 +274,7 @@ void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct targe
 	unit->quiesce = (struct scsi_unit_quiesce){
 	    .done.run = quiesced,
 	    .reply_to = unit->control,
-	    .flush = !unit->spec->read_only,
+	    .flush = !unit->opened_read_only,
 	};
 	scsi_logical_unit_quiesce(unit->logical_unit, &unit->quiesce);
 }

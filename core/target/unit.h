@@ -16,14 +16,25 @@
 #include "target/identity.h"
 #include "target/spec.h"
 
-enum target_unit_verb { TARGET_UNIT_IDLE, TARGET_UNIT_OPEN, TARGET_UNIT_REFRESH, TARGET_UNIT_CLOSE };
+enum target_unit_verb {
+	TARGET_UNIT_IDLE,
+	TARGET_UNIT_OPEN,
+	TARGET_UNIT_REFRESH,
+	TARGET_UNIT_RESIZE,
+	TARGET_UNIT_CLOSE,
+};
 
 struct target_unit {
+	struct target_configuration *configuration; /* that spec and daemon are in; a reference is held */
 	const struct unit_spec *spec;
 	const struct daemon_spec *daemon;
+	char *name;	      /* as in the spec; for threads that must not look at that */
+	char *canonical_path; /* as it is now that the store is there; NULL: not served */
 	struct rt_loop *control;
 	void *owner;
-	unsigned index;				/* among the units of the owner */
+	unsigned index; /* spreads what is done now and then */
+	bool online;	/* what the administrator wants; the backend may be down all the same */
+	bool opened_read_only;
 	struct store *store;			/* NULL: not open */
 	struct scsi_logical_unit *logical_unit; /* NULL: not served */
 	char serial[TARGET_SERIAL_BYTES];
@@ -37,6 +48,18 @@ struct target_unit {
 	bool refresh_wanted, close_wanted;
 	struct scsi_unit_quiesce quiesce;
 	bool is_quiet;
+	/* A change of size. */
+	void (*resized)(struct target_unit *unit);
+	bool resize_wanted, resize_shrinks;
+	uint64_t resize_bytes;
+	/* LUN maps that refer to the unit; whoever drops the last one posts. */
+	atomic_uint maps;
+	atomic_bool unmapped_posted;
+	struct rt_post unmapped;
+	bool retiring, retire_started;
+	void (*retired)(struct target_unit *unit);
+	struct rt_list in_retiring; /* of the owner */
+	void *waiter;		    /* the owner's: what waits for the end */
 	/* What is looked for now and then. */
 	struct rt_timer refresh_timer;
 	uint64_t size_bytes;
@@ -46,8 +69,14 @@ struct target_unit {
 	atomic_bool event_posted, capacity_changed, lost, fenced;
 };
 
-void target_unit_init(struct target_unit *unit, const struct unit_spec *spec, const struct daemon_spec *daemon,
-		      struct rt_loop *control, void *owner, unsigned index);
+/* For a unit of the configuration, of which a reference is taken.  NULL: no memory. */
+struct target_unit *target_unit_create(struct target_configuration *configuration, const struct unit_spec *spec,
+				       struct rt_loop *control, void *owner, unsigned index);
+/* Not open (any more). */
+void target_unit_free(struct target_unit *unit);
+/* The same unit in a newer configuration. */
+void target_unit_adopt(struct target_unit *unit, struct target_configuration *configuration,
+		       const struct unit_spec *spec);
 
 /* Opens the store on the pool; then `finished` with unit->status and unit->error. */
 void target_unit_open(struct target_unit *unit, void (*finished)(struct target_unit *unit));
@@ -58,13 +87,36 @@ void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct targe
 /* Ends the quiet logical unit, closes the store on the pool; then `finished`.  At once where nothing is open. */
 void target_unit_close(struct target_unit *unit, void (*finished)(struct target_unit *unit));
 
+/* The unit is in no published directory any more: when the last nexus has let go of it, flushes and closes it, which
+ * says what is lost; then `retired`, which may free it. */
+void target_unit_retire(struct target_unit *unit, void (*retired)(struct target_unit *unit));
+
+/* Changes the store's size on the pool, after whatever verb is under way, and tells the initiators; then `resized` with
+ * unit->status and unit->error.  One at a time: -EBUSY.  A smaller size is refused unless `shrink` and offline. */
+int target_unit_resize(struct target_unit *unit, uint64_t size_bytes, bool shrink,
+		       void (*resized)(struct target_unit *unit));
+void target_unit_set_online(struct target_unit *unit, bool online);
+
+/* A LUN map of units, each of which stays until the map is gone: scsi_lun_map_create with that promise.  `units` in
+ * any order.  NULL: no memory. */
+struct scsi_lun_map;
+struct scsi_lun_mapping;
+struct scsi_lun_map *target_unit_map_create(const struct scsi_lun_mapping *mappings, struct target_unit *const *units,
+					    size_t count);
+
+/* A part of such a map, which it holds.  NULL: no memory. */
+struct scsi_lun_map *target_unit_map_mask(struct scsi_lun_map *whole, const struct scsi_lun_mapping *mappings,
+					  size_t count);
+
 /* Looks at the store's size on the pool, after whatever verb is under way. */
 void target_unit_refresh(struct target_unit *unit);
 
-/* Between unit.c and unit_watch.c. */
+/* Between unit.c, unit_watch.c and unit_retire.c. */
 void target_unit_watch_init(struct target_unit *unit);
 void target_unit_watch(struct target_unit *unit); /* it is served */
 void target_unit_unwatch(struct target_unit *unit);
+void target_unit_retire_init(struct target_unit *unit);
+void target_unit_take_size(struct target_unit *unit); /* tells the initiators if it has changed */
 void target_unit_refreshed(struct target_unit *unit);
 void target_unit_event(void *context, enum tgtkit_event event); /* any thread */
 

@@ -15,7 +15,7 @@
 
 static void apply_availability(struct target_unit *unit)
 {
-	bool available = unit->spec->lun->online && !atomic_load(&unit->lost) && !atomic_load(&unit->fenced);
+	bool available = unit->online && !atomic_load(&unit->lost) && !atomic_load(&unit->fenced);
 
 	if (unit->logical_unit)
 		scsi_logical_unit_set_available(unit->logical_unit, available);
@@ -53,7 +53,7 @@ void target_unit_event(void *context, enum tgtkit_event event)
 	struct target_unit *unit = context;
 
 	rt_log(event == TGTKIT_EVENT_CAPACITY_CHANGED || event == TGTKIT_EVENT_BACK ? RT_LOG_INFO : RT_LOG_WARNING,
-	       "%s: %s", unit->spec->name, event_text(event));
+	       "%s: %s", unit->name, event_text(event));
 	if (event == TGTKIT_EVENT_CAPACITY_CHANGED)
 		atomic_store(&unit->capacity_changed, true);
 	else if (event == TGTKIT_EVENT_FENCED)
@@ -95,17 +95,31 @@ static void report_failure(struct target_unit *unit)
 
 void target_unit_refreshed(struct target_unit *unit)
 {
-	uint64_t size_bytes = store_size_bytes(unit->store);
-
 	report_failure(unit);
 	if (!unit->close_wanted)
 		arm_timer(unit, 0);
-	if (unit->status || size_bytes == unit->size_bytes)
+	if (!unit->status)
+		target_unit_take_size(unit);
+}
+
+void target_unit_take_size(struct target_unit *unit)
+{
+	uint64_t size_bytes = store_size_bytes(unit->store);
+
+	if (size_bytes == unit->size_bytes)
 		return;
 	unit->size_bytes = size_bytes;
 	rt_log(RT_LOG_INFO, "%s: has %" PRIu64 " bytes now", unit->spec->name, size_bytes);
 	if (unit->logical_unit)
 		scsi_logical_unit_capacity_changed(unit->logical_unit);
+}
+
+void target_unit_set_online(struct target_unit *unit, bool online)
+{
+	if (unit->online != online)
+		rt_log(RT_LOG_INFO, "%s: is %s now", unit->name, online ? "online" : "offline");
+	unit->online = online;
+	apply_availability(unit);
 }
 
 void target_unit_watch_init(struct target_unit *unit)

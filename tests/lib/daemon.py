@@ -198,7 +198,7 @@ def local_settings(folder):
 
 def configuration(folder, targets, portals=None, discovery=None, **daemon):
     """The settings of a configuration file; `portals` is [(host, port), ...]."""
-    settings = {"state_dir": str(folder / "state"), **daemon}
+    settings = {"state_dir": str(folder / "state"), "api": {"socket": str(folder / "api.sock")}, **daemon}
     listen = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in portals or []]
     return {"daemon": settings, **({"discovery": discovery} if discovery else {}),
             "portal_groups": [{"tag": 1, "portals": listen}], "targets": targets}

@@ -270,7 +270,9 @@ static const struct {
     {"daemon = { retry_open_s = 0; flush_timeout_s = 20; api = { }; };", ""},
     {"portal_groups = ( { tag = 1; alua_state = \"active/optimized\"; portals = ( ); } );", ""},
     {"daemon = { retry_open_s = 5; };", ":1: daemon.retry_open_s: is not available in this version: only 0 is\n"},
-    {"daemon = { api = { socket = \"/x\"; }; };", ":1: daemon.api: is not available in this version\n"},
+    {"daemon = { api = { socket = \"x\"; }; };", ":1: daemon.api.socket: \"x\": is no absolute path\n"},
+    {"daemon = { api = { mode = \"999\"; }; };",
+     ":1: daemon.api.mode: \"999\": must be permissions in octal, like \"0660\"\n"},
 };
 
 START_TEST(a_key_of_a_later_version_is_refused_unless_it_asks_for_nothing)
@@ -333,7 +335,11 @@ static const struct {
 			 "(daemon.workers, daemon.log_level, ...)\n"},
     {"workers=1", "--set: workers=1: unknown key; --set knows the keys of the daemon group "
 		  "(daemon.workers, daemon.log_level, ...)\n"},
-    {"daemon.api=1", "--set: daemon.api=1: is not available in this version\n"},
+    {"daemon.api=1", "--set: daemon.api=1: can be set in a configuration file only\n"},
+    {"daemon.api.socket=/x", ""},
+    {"daemon.api.mode=0600", ""},
+    {"daemon.workers.socket=/x", "--set: daemon.workers.socket=/x: unknown key; --set knows the keys of the daemon "
+				 "group (daemon.workers, daemon.log_level, ...)\n"},
 };
 
 START_TEST(set_goes_through_the_same_table)

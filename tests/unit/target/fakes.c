@@ -176,6 +176,17 @@ uint64_t store_size_bytes(const struct store *store)
 	return store->size_bytes;
 }
 
+int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char error[static STORE_ERROR_BYTES])
+{
+	ck_assert(store->is_open);
+	if (fakes.resize_status)
+		snprintf(error, STORE_ERROR_BYTES, "resize refused");
+	else
+		store->size_bytes = size_bytes;
+	fakes.shrink_asked = shrink;
+	return fakes.resize_status;
+}
+
 /* ---- Logical units -------------------------------------------------------------------------------------------------
  */
 
@@ -212,11 +223,18 @@ void scsi_logical_unit_set_available(struct scsi_logical_unit *unit, bool availa
 
 void scsi_logical_unit_quiesce(struct scsi_logical_unit *unit, struct scsi_unit_quiesce *quiesce)
 {
-	ck_assert(unit->exists && !fakes.server_runs);
+	ck_assert(unit->exists);
+	unit->is_quiet = true;
 	unit->quiesce = quiesce;
 	quiesce->status = quiesce->flush ? fakes.flush_status : 0;
 	if (!fakes.holds_quiesce)
 		rt_loop_post(quiesce->reply_to, &quiesce->done);
+}
+
+void scsi_logical_unit_resume(struct scsi_logical_unit *unit)
+{
+	ck_assert(unit->exists && unit->is_quiet);
+	unit->is_quiet = false;
 }
 
 /* ---- The server ----------------------------------------------------------------------------------------------------
@@ -270,6 +288,9 @@ void iscsi_server_stop(uint64_t timeout_us, struct rt_post *stopped)
 {
 	ck_assert(fakes.server_runs);
 	fakes.server_runs = false;
+	if (fakes.directory)
+		iscsi_directory_drop(fakes.directory);
+	fakes.directory = NULL;
 	fakes.server_stop_timeout_us = timeout_us;
 	rt_loop_post(fakes.control, stopped);
 }

@@ -30,7 +30,7 @@ struct store {
 struct scsi_logical_unit {
 	char name[256], serial[64];
 	struct store *store;
-	bool exists, available, read_only;
+	bool is_quiet, exists, available, read_only;
 	unsigned capacity_changes;
 	struct scsi_unit_quiesce *quiesce; /* under way */
 };
@@ -55,9 +55,11 @@ extern struct fakes {
 	enum tgtkit_event event_in_open; /* raised inside each open; 0: none */
 	uint64_t growth_bytes;		 /* found by each refresh */
 	int refresh_status;		 /* of refreshes */
-	int flush_status;		 /* of the next quiesces */
-	bool holds_quiesce;		 /* quiesces do not end */
-	uint16_t fail_listen_port;	 /* bind fails there */
+	int resize_status;
+	bool shrink_asked;
+	int flush_status;	   /* of the next quiesces */
+	bool holds_quiesce;	   /* quiesces do not end */
+	uint16_t fail_listen_port; /* bind fails there */
 	/* What happened: */
 	struct iscsi_directory *directory; /* published last; the fake holds the reference */
 	unsigned publications;

@@ -23,6 +23,7 @@ void sample_init(struct target_configuration *configuration)
 	sample_problems[0] = '\0';
 	sample_problem_sink.count = 0;
 	*configuration = (struct target_configuration){
+	    .references = 1, /* it is not on the heap: the last one never goes */
 	    .daemon =
 		{
 		    .origin = {.file = "f", .line = 1, .name = "daemon"},

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command tgtkit: every noun and verb, tables and JSON, exit statuses, and its manual page."""
+
+import pathlib
+import re
+
+import pytest
+from lib import api, daemon, ports
+from lib.initiator import Session
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+MADE = "iqn.2026-11.org.example:made"
+
+
+@pytest.fixture
+def running(tmp_path, make_image):
+    with daemon.serve_targets(tmp_path, daemon.target(make_image("file.img", 8 << 20), "null:1G")) as one:
+        one.folder = tmp_path
+        yield one
+
+
+@pytest.fixture
+def tgtkit(running, tmp_path):
+    return api.Command(tmp_path / "api.sock")
+
+
+def test_targets_and_luns(tgtkit, tmp_path):
+    assert daemon.TARGET in tgtkit.run("target", "list")
+    assert tgtkit.run("target", "create", MADE, "--alias", "a disk") == ""
+    assert tgtkit.json("target", "show", MADE)["alias"] == "a disk"
+    tgtkit.run("lun", "create", MADE, 3, f"file:{tmp_path}/made.img", "--size", "4M", "--create", "--option",
+               "direct=false")
+    tgtkit.run("lun", "create", MADE, "auto", "null:1T")
+    table = tgtkit.run("lun", "list", MADE)
+    assert re.search(r"^ *0 null:1T +1T online", table, re.M) and re.search(r"^ *3 file:.* 4M online", table, re.M)
+    assert len(tgtkit.json("lun", "list")["luns"]) == 4
+    tgtkit.run("lun", "resize", MADE, 3, "8M")
+    assert tgtkit.json("lun", "show", MADE, 3)["size"] == 8 << 20
+    assert "--shrink" in tgtkit.run("lun", "resize", MADE, 3, "4M", status=1)
+    tgtkit.run("lun", "offline", MADE, 3)
+    tgtkit.run("lun", "resize", MADE, 3, "4M", "--shrink")
+    tgtkit.run("lun", "online", MADE, 3)
+    assert tgtkit.json("lun", "show", MADE, 3)["state"] == "online"
+    tgtkit.run("lun", "delete", MADE, 0)
+    tgtkit.run("target", "delete", MADE)
+    assert "no target" in tgtkit.run("target", "show", MADE, status=1)
+
+
+def test_portal_groups_and_sessions(tgtkit, running):
+    port = ports.free_port()
+    tgtkit.run("tpgt", "create", 2, f"127.0.0.1:{port}")
+    assert f"127.0.0.1:{port}" in tgtkit.run("tpgt", "list")
+    tgtkit.run("target", "create", MADE, "--tpgt", 2)
+    assert MADE in tgtkit.run("tpgt", "delete", 2, status=1)
+    with Session(("127.0.0.1", port), MADE):
+        (session,) = tgtkit.json("session", "list")["sessions"]
+        assert MADE in tgtkit.run("session", "list")
+        assert "--force" in tgtkit.run("target", "delete", MADE, status=1)
+        tgtkit.run("session", "drop", session["id"])
+    tgtkit.run("target", "delete", MADE, "--force")
+    tgtkit.run("tpgt", "delete", 2)
+    running.assert_alive()
+
+
+def test_plugins(tgtkit):
+    assert re.search(r"^file .*blocking", tgtkit.run("plugin", "list"), re.M)
+    assert "max_parallel" in tgtkit.run("plugin", "info", "file")
+    plugin = tgtkit.json("plugin", "info", "null")
+    tgtkit.run("plugin", "check", plugin["file"])
+    assert "/etc/passwd" in tgtkit.run("plugin", "check", "/etc/passwd", status=1)
+    assert "no plugin" in tgtkit.run("plugin", "info", "nothing", status=1)
+
+
+def test_configuration(tgtkit, running, tmp_path):
+    tgtkit.run("target", "create", MADE)
+    shown = tgtkit.run("config", "show")
+    assert MADE in shown and daemon.TARGET in shown
+    assert tgtkit.json("config", "show")["daemon"]["max_connections"] == 10000
+    tgtkit.run("config", "save", tmp_path / "saved.conf")
+    assert (tmp_path / "saved.conf").read_text() == shown
+    tgtkit.run("config", "check", tmp_path / "saved.conf")
+    assert "nothing has changed" in tgtkit.run("config", "reload")
+    assert re.match(r"version +\d", tgtkit.run("version"))
+
+
+def test_a_saved_configuration_is_the_one_in_force(running, tmp_path):
+    """Loading what was saved, without what the API made, and saving that gives the same."""
+    tgtkit = api.Command(tmp_path / "api.sock")
+    tgtkit.run("target", "create", MADE, "--alias", "quoted \"text\"")
+    tgtkit.run("lun", "create", MADE, 7, "null:2G", "--option", "latency_us=5")
+    tgtkit.run("config", "save", tmp_path / "first.conf")
+    running.stop()
+    (tmp_path / "state" / "state.conf").unlink()
+    with daemon.Daemon(["-f", "-c", tmp_path / "first.conf"], running.addresses):
+        tgtkit.run("config", "save", tmp_path / "second.conf")
+    assert (tmp_path / "second.conf").read_text() == (tmp_path / "first.conf").read_text()
+
+
+@pytest.mark.parametrize("words", [
+    [], ["nothing"], ["target"], ["target", "nothing"], ["target", "show"], ["target", "list", "more"],
+    ["lun", "show", "x", "minus"], ["lun", "create", "x", "99999", "y"], ["-o", "xml", "target", "list"],
+    ["target", "list", "--nothing"], ["lun", "create", "x", "0", "y", "--option", "novalue"], ["user", "list"],
+])
+def test_wrong_usage(words):
+    assert "Try 'tgtkit --help'" in api.Command("/nowhere").run(*words, status=2)
+
+
+def test_no_daemon(tmp_path):
+    assert "is tgtkitd running" in api.Command(tmp_path / "nothing").run("target", "list", status=1)
+
+
+def test_the_manual_page_has_every_verb_and_option():
+    page = (SOURCE / "cli" / "tgtkit.1").read_text().replace("\\-", "-")
+    commands = (SOURCE / "cli" / "commands.c").read_text()
+    options = (SOURCE / "cli" / "arguments.c").read_text()
+    pairs = re.findall(r'^    \{"(\w+)", (?:"(\w+)"|NULL), \d', commands, re.M)
+    assert len(pairs) > 20
+    for noun, verb in pairs:
+        assert f"{noun} {verb}".strip() in page, (noun, verb)
+    for option in re.findall(r'^    \{"([a-z-]+)", (?:no|required)_argument', options, re.M):
+        assert f"--{option}" in page, option
