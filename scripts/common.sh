@@ -9,7 +9,7 @@ jobs=$(nproc)
 umask 022
 
 build_packages=(build-essential autoconf automake libtool pkg-config libconfig-dev libssl-dev libisal-dev libsystemd-dev
-	libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libsmartcols-dev)
+	liburing-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libsmartcols-dev)
 
 say() {
 	printf '%s\n' "$*"

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* max_pending_logins is reached, but logins come to an end: who stands in the listening socket's queue had better wait a
- * little, as in a storm of logins.  Once none has ended for a second, newcomers are refused instead. */
+/* max_pending_logins is reached, but logins come to an end: who stands in the listening socket's queue had better wait
+ * a little, as in a storm of logins.  Once none has ended for a second, newcomers are refused instead. */
 bool iscsi_admission_should_wait(uint64_t now_ns);
 /* NULL: counted, as a pending login; else the name of the limit that refuses it. */
 const char *iscsi_admission_enter(const struct sockaddr_storage *peer);

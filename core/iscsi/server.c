@@ -68,9 +68,10 @@ static void raise_descriptor_limit(uint32_t max_connections)
 		return;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted)
-		rt_log(RT_LOG_WARNING,
-		       "%llu open files are too few for max_connections (%u): raise the limit (LimitNOFILE, ulimit -Hn)",
-		       (unsigned long long)limit.rlim_cur, max_connections);
+		rt_log(
+		    RT_LOG_WARNING,
+		    "%llu open files are too few for max_connections (%u): raise the limit (LimitNOFILE, ulimit -Hn)",
+		    (unsigned long long)limit.rlim_cur, max_connections);
 }
 
 int iscsi_server_start(struct rt_loop *control, const struct iscsi_server_options *options)

@@ -50,7 +50,7 @@ static bool refuse_by_state(struct scsi_command *command, uint32_t refusals)
 	return scsi_sense_fail(command, SCSI_KEY_NOT_READY, asc);
 }
 
-bool scsi_access_allows(struct scsi_command *command)
+bool scsi_access_is_ready(struct scsi_command *command)
 {
 	uint32_t refusals = command->nexus_lun->refusals & command->operation->refusals;
 	struct scsi_sense sense;
@@ -61,13 +61,27 @@ bool scsi_access_allows(struct scsi_command *command)
 		command->status = SCSI_RESERVATION_CONFLICT;
 		return false;
 	}
-	if (command->unit == NULL)
-		return true;
-	if (scsi_access_condition(command->unit, command->operation->gate, &sense))
+	if (command->unit != NULL &&
+	    scsi_access_condition(command->unit, command->operation->gate & ~(uint32_t)SCSI_ACCESS_PROTECTED, &sense))
 		return scsi_sense_set(command, &sense);
-	if (refusals & SCSI_REFUSE_READ_ONLY)
+	return true;
+}
+
+bool scsi_access_is_writable(struct scsi_command *command)
+{
+	struct scsi_sense sense;
+
+	if (command->unit != NULL &&
+	    scsi_access_condition(command->unit, command->operation->gate & SCSI_ACCESS_PROTECTED, &sense))
+		return scsi_sense_set(command, &sense);
+	if (command->nexus_lun->refusals & command->operation->refusals & SCSI_REFUSE_READ_ONLY)
 		return scsi_sense_fail(command, SCSI_KEY_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED);
 	return true;
+}
+
+bool scsi_access_allows(struct scsi_command *command)
+{
+	return scsi_access_is_ready(command) && scsi_access_is_writable(command);
 }
 
 static bool ranges_overlap(uint64_t lba_a, uint64_t blocks_a, uint64_t lba_b, uint64_t blocks_b)

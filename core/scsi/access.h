@@ -34,8 +34,11 @@ struct scsi_access_lock {
 	bool held;
 };
 
-/* Whether the command may run as far as reservations, read-only state and readiness go.  false: status and sense are
- * set. */
+/* Whether the command may run as far as reservations and readiness go, and as far as write protection goes, which comes
+ * after the CDB's own faults.  false: status and sense are set. */
+bool scsi_access_is_ready(struct scsi_command *command);
+bool scsi_access_is_writable(struct scsi_command *command);
+/* Both. */
 bool scsi_access_allows(struct scsi_command *command);
 /* The sense data for what the access word says, as far as these bits go.  false: nothing. */
 bool scsi_access_condition(struct scsi_logical_unit *unit, uint32_t interest, struct scsi_sense *sense);

@@ -79,6 +79,7 @@ static bool has_conditions(const struct scsi_command *command)
 bool scsi_command_prepare(struct scsi_command *command)
 {
 	enum scsi_lun_kind kind;
+	bool conditions;
 	uint16_t lun;
 
 	init(command);
@@ -90,10 +91,17 @@ bool scsi_command_prepare(struct scsi_command *command)
 	} else if (!prepare_without_unit(command, kind, lun)) {
 		return false;
 	}
-	if (__builtin_expect(has_conditions(command), 0) &&
-	    (!passes_attention(command) || !scsi_access_allows(command)))
+	conditions = has_conditions(command);
+	if (__builtin_expect(conditions, 0) && (!passes_attention(command) || !scsi_access_is_ready(command)))
 		return false;
-	if (!scsi_validate_cdb(command) || !scsi_task_set_add(command))
+	if (!scsi_validate_cdb(command))
+		return false;
+	if (__builtin_expect(conditions, 0) && !scsi_access_is_writable(command))
+		return false;
+	if ((command->operation->flags & SCSI_OP_EXACT_DATA) &&
+	    command->expected_data_out_length != command->transfer_length)
+		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
+	if (!scsi_task_set_add(command))
 		return false;
 	command->stage = SCSI_STAGE_COLLECTING;
 	return true;

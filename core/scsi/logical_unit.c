@@ -70,17 +70,19 @@ static void take_geometry(struct scsi_logical_unit *unit, const struct scsi_logi
 static void take_features(struct scsi_logical_unit *unit, const struct scsi_logical_unit_spec *spec)
 {
 	uint32_t can = unit->capabilities->flags;
+	bool read_only = spec->read_only || (can & TGTKIT_READ_ONLY) != 0;
 
 	unit->removable = spec->removable;
 	unit->default_write_cache = spec->write_cache;
 	atomic_init(&unit->write_cache, spec->write_cache);
-	unit->provisions = spec->thin && spec->unmap && (can & TGTKIT_CAN_DISCARD) != 0;
+	/* What is read-only unmaps nothing, but may well have unmapped blocks. */
+	unit->provisions = spec->thin && spec->unmap && (read_only || (can & TGTKIT_CAN_DISCARD) != 0);
 	unit->unmap_reads_zero = (can & TGTKIT_DISCARD_READS_ZERO) != 0;
 	unit->persistent_reservations = spec->persistent_reservations;
 	unit->compare_and_write = spec->compare_and_write;
 	unit->orwrite = spec->orwrite;
 	unit->extended_copy = spec->extended_copy;
-	if (spec->read_only || (can & TGTKIT_READ_ONLY))
+	if (read_only)
 		atomic_init(&unit->access, SCSI_ACCESS_READ_ONLY);
 }
 

@@ -55,6 +55,7 @@ enum scsi_operation_flags {
 	SCSI_OP_WHOLE = 1u << 7,	 /* touches blocks that its CDB does not name */
 	SCSI_OP_LOCKS_RANGE = 1u << 8,	 /* serialised with everything that touches its range */
 	SCSI_OP_ALWAYS_READY = 1u << 10, /* while the medium is being sanitized, and in any state of the port's group */
+	SCSI_OP_EXACT_DATA = 1u << 13,   /* its data-out means something only as a whole: no more and no less is taken */
 	SCSI_OP_IN_STANDBY = 1u << 12,	 /* when the port's group is in standby */
 	SCSI_OP_SANITIZES = 1u << 11,	 /* also when sanitizing has failed */
 	SCSI_OP_CONFIGURES = 1u << 9,	 /* serialised with everything that changes the state of the unit */

@@ -20,9 +20,6 @@ bool sbc_compare_and_write_decode(struct scsi_command *command)
 	if (command->blocks > scsi_maximum_compare_and_write_blocks(command->unit))
 		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
 	command->transfer_length = (uint32_t)scsi_command_bytes(command, 2 * command->blocks);
-	/* Both halves have to be there: a part of either means nothing. */
-	if (command->expected_data_out_length != command->transfer_length)
-		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
 	return true;
 }
 

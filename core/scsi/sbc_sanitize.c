@@ -18,7 +18,10 @@
 enum service_action { OVERWRITE = 0x01, BLOCK_ERASE = 0x02, EXIT_FAILURE_MODE = 0x1f };
 enum { IMMED = 0x80, AUSE = 0x20 };
 enum { INVERT = 0x80, TEST = 0x60, OVERWRITE_COUNT = 0x1f, LIST_HEADER_BYTES = 4, MOST_PATTERN_BYTES = 4096 };
-enum { STEP_BYTES = 1 << 20, ERASE_STEP_BYTES = 64 << 20, BYTES_PER_SECOND = 128 << 20 };
+enum { STEP_BYTES = 1 << 20, ERASE_STEP_BYTES = 64 << 20, CATCH_UP_NS = 100000000 };
+/* The pace of overwriting; a unit that it would be over within seconds takes USUAL_LEAST_S, so that who comes back to
+ * it after a reset still finds it in progress (libiscsi's suite looks after four seconds). */
+enum { LEAST_BYTES_PER_SECOND = 4 << 20, MOST_BYTES_PER_SECOND = 256 << 20, USUAL_LEAST_S = 8 };
 
 struct sanitize {
 	struct scsi_background background;
@@ -26,8 +29,8 @@ struct sanitize {
 	struct scsi_lun_map *map;     /* keeps the unit alive */
 	struct scsi_command *command; /* NULL: answered, or given up by its nexus */
 	struct rt_timer pause;
-	uint64_t step_due_ns;
-	uint8_t *buffer; /* of STEP_BYTES, full of the pattern; NULL: erases */
+	uint64_t step_due_ns; /* when the next one may begin */
+	uint8_t *buffer;      /* of STEP_BYTES, full of the pattern; NULL: erases */
 	struct tgtkit_segment segment;
 	uint64_t lba, step_blocks, blocks_done, blocks_in_all;
 	unsigned passes_left;
@@ -116,6 +119,23 @@ static void pause_is_over(struct rt_timer *timer)
 	next_step(RT_CONTAINER_OF(timer, struct sanitize, pause));
 }
 
+static uint64_t bytes_per_second(struct scsi_logical_unit *unit)
+{
+	uint64_t pace = (scsi_unit_blocks(unit) << unit->block_shift) / USUAL_LEAST_S;
+
+	if (pace < LEAST_BYTES_PER_SECOND)
+		return LEAST_BYTES_PER_SECOND;
+	return pace < MOST_BYTES_PER_SECOND ? pace : MOST_BYTES_PER_SECOND;
+}
+
+/* Late steps are made up for, but not for long. */
+static void set_due_time(struct sanitize *sanitize, uint64_t bytes, uint64_t now_ns)
+{
+	if (sanitize->step_due_ns + CATCH_UP_NS < now_ns)
+		sanitize->step_due_ns = now_ns - CATCH_UP_NS;
+	sanitize->step_due_ns += bytes * UINT64_C(1000000000) / bytes_per_second(sanitize->unit);
+}
+
 static void submit_step(struct sanitize *sanitize)
 {
 	struct scsi_logical_unit *unit = sanitize->unit;
@@ -141,7 +161,7 @@ static void submit_step(struct sanitize *sanitize)
 		io->operation = TGTKIT_ZERO;
 		io->flags = TGTKIT_REQUEST_MAY_UNMAP;
 	}
-	sanitize->step_due_ns = now_ns + io->length * UINT64_C(1000000000) / BYTES_PER_SECOND;
+	set_due_time(sanitize, io->length, now_ns);
 	store_submit(unit->store, io);
 }
 

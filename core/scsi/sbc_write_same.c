@@ -32,8 +32,6 @@ bool sbc_write_same_decode(struct scsi_command *command)
 		command->direction = SCSI_NO_DATA;
 	else
 		command->transfer_length = command->unit->block_bytes;
-	if (command->expected_data_out_length != command->transfer_length)
-		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
 	return true;
 }
 

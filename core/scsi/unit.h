@@ -36,6 +36,7 @@ enum scsi_access {
 	SCSI_ACCESS_SANITIZE_FAILED = 1u << 9,
 };
 
+#define SCSI_ACCESS_PROTECTED (SCSI_ACCESS_READ_ONLY | SCSI_ACCESS_WRITE_PROTECTED)
 #define SCSI_ACCESS_NOT_READY                                                                                          \
 	(SCSI_ACCESS_QUIET | SCSI_ACCESS_UNAVAILABLE | SCSI_ACCESS_HUNG | SCSI_ACCESS_STOPPED |                        \
 	 SCSI_ACCESS_NO_MEDIUM | SCSI_ACCESS_SANITIZING | SCSI_ACCESS_SANITIZE_FAILED)

@@ -107,15 +107,16 @@ static int probe_direct(struct posix_store *store, struct tgtkit_error *error)
 	}
 	if (!is_power_of_two(offset_bytes) || offset_bytes > OFFSET_ALIGNMENT_LIMIT || !is_power_of_two(memory_bytes) ||
 	    memory_bytes > PAGE_ALIGNMENT_BYTES)
-		return posix_error(error, EINVAL, "'%s' does not do direct I/O; use direct = false", store->path);
+		return posix_error(error, EINVAL, "'%s' does not do direct I/O; use %s", store->path,
+				   store->without_direct);
 	status = posix_store_size(store, &size_bytes);
 	if (status != 0)
 		return posix_error(error, -status, "'%s': its size cannot be read: %m", store->path);
 	if (size_bytes % offset_bytes != 0)
 		return posix_error(error, EINVAL,
 				   "'%s' has %" PRIu64 " bytes, not a multiple of the %" PRIu32
-				   " that direct I/O needs here; use direct = false",
-				   store->path, size_bytes, offset_bytes);
+				   " that direct I/O needs here; use %s",
+				   store->path, size_bytes, offset_bytes, store->without_direct);
 	store->sector_bytes = offset_bytes;
 	store->memory_alignment_bytes = memory_bytes;
 	return 0;

@@ -104,8 +104,8 @@ static int refuse_open(const struct posix_store *store, int errno_value, struct 
 	switch (errno_value) {
 	case EINVAL:
 		if (store->direct)
-			return posix_error(error, EINVAL,
-					   "'%s': its file system does not do direct I/O; use direct = false", path);
+			return posix_error(error, EINVAL, "'%s': its file system does not do direct I/O; use %s", path,
+					   store->without_direct);
 		break;
 	case EROFS:
 		return posix_error(error, EROFS, "'%s' is on a read-only file system or device; serve it read-only",
@@ -254,7 +254,7 @@ static bool is_missing(const char *path)
 }
 
 int posix_store_open(struct posix_store *store, const struct tgtkit_host *host, const struct tgtkit_open_args *args,
-		     bool direct, struct tgtkit_error *error)
+		     bool direct, const char *without_direct, struct tgtkit_error *error)
 {
 	bool made = false;
 	int status = refuse_empty_path(args->path, error);
@@ -263,6 +263,7 @@ int posix_store_open(struct posix_store *store, const struct tgtkit_host *host, 
 				      .unit = args->unit,
 				      .fd = -1,
 				      .direct = direct,
+				      .without_direct = without_direct,
 				      .read_only = args->flags & TGTKIT_OPEN_READ_ONLY,
 				      .logical_block_bytes = args->logical_block_bytes};
 	if (status == 0 && (args->flags & TGTKIT_OPEN_CREATE) && is_missing(args->path)) {
@@ -304,7 +305,8 @@ int posix_store_size(const struct posix_store *store, uint64_t *size_bytes)
 	return 0;
 }
 
-int posix_store_resize(struct posix_store *store, uint64_t size_bytes, uint32_t flags, struct tgtkit_error *error)
+int posix_store_resize(struct posix_store *store, struct posix_sync *sync, uint64_t size_bytes, uint32_t flags,
+		       struct tgtkit_error *error)
 {
 	uint64_t old_bytes;
 	int status = posix_store_size(store, &old_bytes);
@@ -327,5 +329,46 @@ int posix_store_resize(struct posix_store *store, uint64_t size_bytes, uint32_t 
 				   store->path, store->sector_bytes);
 	if (ftruncate(store->fd, (off_t)size_bytes) != 0)
 		return posix_error(error, errno, "'%s' cannot be given %" PRIu64 " bytes: %m", store->path, size_bytes);
+	/* Not by an fsync of its own, which would use up the report of a lost write. */
+	status = posix_store_flush(store, sync);
+	if (status != 0)
+		return posix_error(error, -status, "'%s' was resized, but the new size could not be made durable: %m",
+				   store->path);
 	return 0;
+}
+
+/* ---- In service ---------------------------------------------------------------------------------------------------
+ */
+
+bool posix_store_read_ended(const struct posix_store *store, uint64_t bytes)
+{
+	/* Direct I/O stops within a sector nowhere else, and cannot go on from there. */
+	return bytes == 0 || (store->direct && bytes % store->sector_bytes != 0);
+}
+
+int posix_store_cut_short(struct posix_store *store, uint64_t offset)
+{
+	if (!atomic_exchange(&store->short_read_logged, true))
+		store->host->log(store->unit, TGTKIT_LOG_ERROR,
+				 "'%s' ends at byte %" PRIu64 ", inside its size: it was cut short while in use; "
+				 "reads there fail",
+				 store->path, offset);
+	return -EIO;
+}
+
+void posix_store_flush_failed(struct posix_store *store, int status)
+{
+	if (!atomic_exchange(&store->flush_failure_logged, true))
+		store->host->log(store->unit, TGTKIT_LOG_ERROR,
+				 "'%s' cannot be flushed (%s): data written to it may be lost", store->path,
+				 strerror(-status));
+}
+
+int posix_store_flush(struct posix_store *store, struct posix_sync *sync)
+{
+	int status = posix_sync_flush(sync);
+
+	if (status != 0)
+		posix_store_flush_failed(store, status);
+	return status;
 }

@@ -44,12 +44,13 @@ static int file_open(const struct tgtkit_open_args *args, void **handle, struct 
 	if (file == NULL)
 		return posix_error(error, ENOMEM, "out of memory");
 	file->max_parallel = (uint32_t)args->values[OPTION_MAX_PARALLEL].as.integer;
-	status = posix_store_open(&file->store, the_host, args, args->values[OPTION_DIRECT].as.boolean, error);
+	status = posix_store_open(&file->store, the_host, args, args->values[OPTION_DIRECT].as.boolean,
+				  "direct = false", error);
 	if (status != 0) {
 		free(file);
 		return status;
 	}
-	status = posix_sync_init(&file->sync, file->store.fd);
+	status = posix_sync_init(&file->sync, file->store.fd, file->max_parallel);
 	if (status != 0) {
 		posix_store_close(&file->store);
 		free(file);
@@ -72,15 +73,9 @@ static int file_resize(void *handle, uint64_t size_bytes, uint32_t flags, struct
 		       struct tgtkit_error *error)
 {
 	struct file_handle *file = handle;
-	int status = posix_store_resize(&file->store, size_bytes, flags, error);
+	int status = posix_store_resize(&file->store, &file->sync, size_bytes, flags, error);
 
-	if (status != 0)
-		return status;
-	status = posix_sync_flush(&file->sync);
-	if (status != 0)
-		return posix_error(error, -status, "'%s' was resized, but the new size could not be made durable: %m",
-				   file->store.path);
-	return measure(file, capabilities, error);
+	return status == 0 ? measure(file, capabilities, error) : status;
 }
 
 /* ---- Discard, zero, extents ---------------------------------------------------------------------------------- */

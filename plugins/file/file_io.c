@@ -2,28 +2,15 @@
 #include <config.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/posix_error.h"
 #include "file_io.h"
 
 /* ---- Reading --------------------------------------------------------------------------------------------------- */
-
-/* The host reads within the size only, so an end inside means that somebody has cut the file short. */
-static int report_short_read(struct file_handle *file, uint64_t offset)
-{
-	if (!atomic_exchange(&file->short_read_logged, true))
-		file->store.host->log(file->store.unit, TGTKIT_LOG_ERROR,
-				      "'%s' ends at byte %" PRIu64 ", inside its size: it was cut short while in use; "
-				      "reads there fail",
-				      file->store.path, offset);
-	return -EIO;
-}
 
 int file_pread(void *handle, void *buffer, size_t length, uint64_t offset)
 {
@@ -37,8 +24,8 @@ int file_pread(void *handle, void *buffer, size_t length, uint64_t offset)
 			continue;
 		if (got < 0)
 			return posix_io_status(errno);
-		if (got == 0)
-			return report_short_read(file, offset);
+		if ((size_t)got < length && posix_store_read_ended(&file->store, (uint64_t)got))
+			return posix_store_cut_short(&file->store, offset + (uint64_t)got);
 		position += got;
 		offset += (uint64_t)got;
 		length -= (size_t)got;
@@ -72,14 +59,14 @@ static int write_stable(struct file_handle *file, const void *buffer, size_t len
 {
 	int fd = -1, status;
 
-	if (!atomic_load_explicit(&file->dsync_refused, memory_order_relaxed))
+	if (!atomic_load_explicit(&file->sync.dsync_refused, memory_order_relaxed))
 		fd = posix_sync_borrow(&file->sync);
 	if (fd < 0)
 		return -EOPNOTSUPP;
 	status = write_all(fd, buffer, length, offset, RWF_DSYNC);
 	posix_sync_return(&file->sync, fd);
 	if (status == -EOPNOTSUPP)
-		atomic_store_explicit(&file->dsync_refused, true, memory_order_relaxed);
+		atomic_store_explicit(&file->sync.dsync_refused, true, memory_order_relaxed);
 	return status;
 }
 
@@ -100,13 +87,8 @@ int file_pwrite(void *handle, const void *buffer, size_t length, uint64_t offset
 int file_flush(void *handle)
 {
 	struct file_handle *file = handle;
-	int status = posix_sync_flush(&file->sync);
 
-	if (status != 0 && !atomic_exchange(&file->flush_failure_logged, true))
-		file->store.host->log(file->store.unit, TGTKIT_LOG_ERROR,
-				      "'%s' cannot be flushed (%s): data written to it may be lost", file->store.path,
-				      strerror(-status));
-	return status;
+	return posix_store_flush(&file->store, &file->sync);
 }
 
 /* ---- Without waiting, on a worker -------------------------------------------------------------------------------- */

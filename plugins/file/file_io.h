@@ -16,9 +16,7 @@ struct file_handle {
 	struct posix_sync sync;
 	uint32_t max_parallel;
 	/* Learnt at the first refusal, so that it is not tried for every I/O. */
-	atomic_bool read_nowait_refused, write_nowait_refused, dsync_refused;
-	/* Each is logged once. */
-	atomic_bool short_read_logged, flush_failure_logged;
+	atomic_bool read_nowait_refused, write_nowait_refused;
 };
 
 int file_pread(void *handle, void *buffer, size_t length, uint64_t offset);

@@ -141,7 +141,7 @@ static void log_failure(struct remote_connection *connection)
 	const struct remote_unit *unit = connection->unit;
 
 	unit->host->log(unit->unit, connection->failure_logged ? TGTKIT_LOG_DEBUG : TGTKIT_LOG_WARNING,
-			"connection %u to '%s' is down, trying again: %s", connection->number, unit->settings.uri,
+			"connection %u to the server is down, trying again: %s", connection->number,
 			connection->reason);
 	connection->failure_logged = true;
 }
@@ -177,8 +177,7 @@ static void become_ready(struct remote_connection *connection)
 	if (connection->has_been_ready)
 		remote_count(unit, REMOTE_RECONNECTS, 1);
 	if (connection->failure_logged)
-		unit->host->log(unit->unit, TGTKIT_LOG_INFO, "connection %u to '%s' is back", connection->number,
-				unit->settings.uri);
+		unit->host->log(unit->unit, TGTKIT_LOG_INFO, "connection %u to the server is back", connection->number);
 	connection->has_been_ready = true;
 	connection->failure_logged = false;
 	unit->ready++;
@@ -307,6 +306,7 @@ void remote_connection_abandon(struct remote_connection *connection, const char 
 	shutdown(connection->fd, SHUT_WR);
 	connection->watched = TGTKIT_FD_READ;
 	unit->host->watch_modify(connection->watch, TGTKIT_FD_READ);
+	remote_connections_changed(unit);
 }
 
 static void drain(struct remote_connection *connection)
@@ -321,6 +321,7 @@ static void drain(struct remote_connection *connection)
 		return;
 	detach(connection);
 	connection->unit->draining--;
+	remote_connections_changed(connection->unit);
 	retry(connection);
 }
 

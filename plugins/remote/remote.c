@@ -35,8 +35,8 @@ static void set_up_connections(struct remote_unit *unit, struct nbd_handle *firs
 	unit->connection_count = unit->export.multi_conn ? unit->settings.connections : 1;
 	if (unit->connection_count < unit->settings.connections)
 		unit->host->log(unit->unit, TGTKIT_LOG_WARNING,
-				"one connection instead of %u: '%s' does not say that several see the same data",
-				unit->settings.connections, unit->settings.uri);
+				"one connection instead of %u: the server does not say that several see the same data",
+				unit->settings.connections);
 	for (unsigned i = 0; i < unit->connection_count; i++) {
 		struct remote_connection *connection = &unit->connections[i];
 
@@ -78,7 +78,7 @@ static int connect_first(struct remote_unit *unit, struct tgtkit_error *error)
 		return status;
 	if (!remote_export_read(nbd, &unit->export, reason)) {
 		nbd_close(nbd);
-		return remote_fail(error, EINVAL, "'%s' cannot be served: %s", unit->settings.uri, reason);
+		return remote_fail(error, EINVAL, "this export cannot be served: %s", reason);
 	}
 	set_up_connections(unit, nbd);
 	return 0;

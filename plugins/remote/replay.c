@@ -64,9 +64,8 @@ void remote_note_flush(struct remote_unit *unit, const struct remote_io *io, int
 int remote_flush_lost(struct remote_unit *unit)
 {
 	unit->host->log(unit->unit, TGTKIT_LOG_ERROR,
-			"the connection to '%s' broke with unflushed writes that could not be written again: the server "
-			"may have lost them, so this flush fails",
-			unit->settings.uri);
+			"the connection to the server broke with unflushed writes that could not be written again: the "
+			"server may have lost them, so this flush fails");
 	unit->flushed = unit->written;
 	remote_journal_drop(&unit->journal, unit->flushed);
 	return -EIO;
@@ -95,8 +94,8 @@ static void own_flush_ended(struct remote_unit *unit, int status)
 		return;
 	/* The server has told its error once; whoever flushes next has to hear of it. */
 	unit->own_flush_status = status;
-	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "'%s' could not flush (%s): data written to it may be lost",
-			unit->settings.uri, strerror(-status));
+	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "the server could not flush (%s): data written to it may be lost",
+			strerror(-status));
 }
 
 /* ---- Replay -------------------------------------------------------------------------------------------------------- */
@@ -125,8 +124,8 @@ static void begin_replay(struct remote_unit *unit)
 	unit->replay_record = remote_journal_next(&unit->journal, NULL);
 	if (unit->replay_record != NULL)
 		unit->replay_offset = unit->replay_record->offset;
-	unit->host->log(unit->unit, TGTKIT_LOG_INFO, "writing again to '%s' what was not flushed yet: %" PRIu64 " writes",
-			unit->settings.uri, unit->written - unit->flushed);
+	unit->host->log(unit->unit, TGTKIT_LOG_INFO, "writing to the server again what was not flushed yet: %" PRIu64 " writes",
+			unit->written - unit->flushed);
 }
 
 /* Everything is on the server that this connection leads to. */
@@ -212,8 +211,8 @@ static void piece_ended(struct remote_unit *unit, int status)
 		return;
 	/* ... or not at all. */
 	unit->replay = REPLAY_IDLE;
-	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "'%s' does not take again what was not flushed yet: %s",
-			unit->settings.uri, strerror(-status));
+	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "the server does not take again what was not flushed yet: %s",
+			strerror(-status));
 	remote_journal_give_up(&unit->journal, unit->written);
 }
 

@@ -134,7 +134,7 @@ int remote_server_connect(const struct remote_settings *settings, uint64_t timeo
 		errno_value = nbd_get_errno() > 0 ? nbd_get_errno() : ECONNRESET;
 	nbd_close(*nbd);
 	*nbd = NULL;
-	return remote_fail(error, errno_value, "no connection to '%s': %s", settings->uri, reason);
+	return remote_fail(error, errno_value, "no connection to the server: %s", reason);
 }
 
 void remote_server_end(struct nbd_handle *nbd)

@@ -14,9 +14,14 @@
 
 /* ---- State --------------------------------------------------------------------------------------------------------- */
 
+static bool is_usable(const struct remote_unit *unit)
+{
+	return unit->ready > 0 && unit->draining == 0;
+}
+
 bool remote_is_held(const struct remote_unit *unit)
 {
-	return unit->ready == 0 || unit->draining > 0 || unit->replay != REPLAY_IDLE;
+	return !is_usable(unit) || unit->replay != REPLAY_IDLE;
 }
 
 void remote_lose(struct remote_unit *unit, const char *reason)
@@ -24,8 +29,8 @@ void remote_lose(struct remote_unit *unit, const char *reason)
 	if (unit->lost)
 		return;
 	unit->lost = true;
-	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "'%s' is lost, requests fail until it is back: %s",
-			unit->settings.uri, reason);
+	unit->host->log(unit->unit, TGTKIT_LOG_ERROR, "the server is lost, requests fail until it is back: %s",
+			reason);
 	/* From now on another host may be at work on the export: what was written before must not come back. */
 	if (unit->written > unit->flushed)
 		remote_journal_give_up(&unit->journal, unit->written);
@@ -35,7 +40,7 @@ void remote_lose(struct remote_unit *unit, const char *reason)
 void remote_connections_changed(struct remote_unit *unit)
 {
 	atomic_store_explicit(&unit->counters[REMOTE_READY_CONNECTIONS], unit->ready, memory_order_relaxed);
-	if (unit->ready == 0) {
+	if (!is_usable(unit)) {
 		if (unit->down_since_ns == 0)
 			unit->down_since_ns = remote_now_ns();
 	} else {
@@ -75,8 +80,7 @@ static void give_up_on(struct remote_connection *connection)
 	snprintf(reason, sizeof(reason), "the server has not answered a request within timeout_s (%u s)",
 		 (unsigned)(unit->settings.timeout_ns / NS_PER_S));
 	remote_connection_abandon(connection, reason);
-	if (unit->ready == 0)
-		remote_lose(unit, reason);
+	remote_lose(unit, reason);
 }
 
 /* True: look again, as the requests of a connection wait now. */
@@ -103,8 +107,8 @@ static void watchdog_expired(void *context)
 	char reason[REMOTE_REASON_BYTES];
 
 	unit->watchdog_armed = false;
-	if (unit->ready == 0 && now - unit->down_since_ns >= unit->settings.timeout_ns) {
-		snprintf(reason, sizeof(reason), "no connection for timeout_s (%u s)",
+	if (!is_usable(unit) && now - unit->down_since_ns >= unit->settings.timeout_ns) {
+		snprintf(reason, sizeof(reason), "no usable connection for timeout_s (%u s)",
 			 (unsigned)(unit->settings.timeout_ns / NS_PER_S));
 		remote_lose(unit, reason);
 	}
@@ -123,7 +127,7 @@ static void arm_watchdog(struct remote_unit *unit)
 		return;
 	if (oldest != NULL)
 		due = oldest->due_ns;
-	if (unit->ready == 0 && !unit->lost && unit->down_since_ns + unit->settings.timeout_ns < due)
+	if (!is_usable(unit) && !unit->lost && unit->down_since_ns + unit->settings.timeout_ns < due)
 		due = unit->down_since_ns + unit->settings.timeout_ns;
 	if (due == UINT64_MAX)
 		return;

@@ -105,7 +105,7 @@ struct remote_unit {
 
 	struct tgtkit_timer *watchdog;
 	bool watchdog_armed;
-	uint64_t down_since_ns; /* no connection is ready */
+	uint64_t down_since_ns; /* no request can be sent */
 	bool lost;              /* and the host was told */
 };
 
@@ -149,7 +149,7 @@ void remote_run(struct remote_unit *unit);
 void remote_commit(void *context);
 /* Whether nothing of the host's may be sent now. */
 bool remote_is_held(const struct remote_unit *unit);
-/* A connection has become ready, or is so no more. */
+/* A connection is ready, or draining, or not so any more. */
 void remote_connections_changed(struct remote_unit *unit);
 /* The server is known to be of no use. */
 void remote_lose(struct remote_unit *unit, const char *reason);

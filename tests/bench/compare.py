@@ -44,6 +44,10 @@ CASES = [
     Case("cached file, 256 KiB read, qd 8", "file", "-q 8 -b 262144", "mb_per_s", 2),
     Case("cached file, 256 KiB write, qd 8", "file", "-q 8 -b 262144 -r 0", "mb_per_s"),
     Case("null, 64 sessions x qd 8, 4 KiB read", "null", "-s 64 -q 8", "iops"),
+    Case("null, 4 KiB read, qd 32, CRC32C digests", "null", "-q 32 -D", "iops"),
+    Case("null, 4 KiB write, qd 32, CRC32C digests", "null", "-q 32 -r 0 -D", "iops"),
+    Case("cached file, 256 KiB read, qd 8, CRC32C digests", "file", "-q 8 -b 262144 -D", "mb_per_s"),
+    Case("cached file, 256 KiB write, qd 8, CRC32C digests", "file", "-q 8 -b 262144 -r 0 -D", "mb_per_s"),
     Case("logins per second, 8 at a time", "null", "-L -s 8", "logins_per_s"),
 ]
 

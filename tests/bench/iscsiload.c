@@ -125,7 +125,7 @@ static void log_out(struct session *session)
 	rt_put_be32(header + 24, session->cmd_sn);
 	rt_put_be32(header + 28, session->exp_stat_sn);
 	load_send_all(session->fd, header, sizeof(header));
-	load_receive_pdu(session->fd, header, data, sizeof(data));
+	load_receive_pdu(session, header, data, sizeof(data));
 	if ((header[0] & 0x3f) != 0x26)
 		load_fail("a logout was answered by opcode %02xh", header[0] & 0x3f);
 	setsockopt(session->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -175,13 +175,14 @@ static void __attribute__((noreturn)) usage(void)
 			"  -t SECONDS  load_measured (3)            -w SECONDS  before that (0.5)\n"
 			"  -S          sequential, not random  -P          poll, never sleep\n"
 			"  -p PID      of the target, for its CPU time\n"
-			"  -L          measure logins (each with its logout) instead of I/O\n");
+			"  -L          measure logins (each with its logout) instead of I/O\n"
+			"  -D          CRC32C header and data digests (for I/O)\n");
 	exit(1);
 }
 
 static void read_options(int argc, char **argv)
 {
-	for (int option; (option = getopt(argc, argv, "r:b:u:q:s:t:w:SPp:L")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "r:b:u:q:s:t:w:SPp:LD")) != -1;) {
 		switch (option) {
 		case 'r':
 			load_options.read_percent = (unsigned)atoi(optarg);
@@ -216,11 +217,15 @@ static void read_options(int argc, char **argv)
 		case 'L':
 			load_options.logins = true;
 			break;
+		case 'D':
+			load_options.digests = true;
+			break;
 		default:
 			usage();
 		}
 	}
-	if (argc - optind != 4 || !load_options.depth || !load_options.sessions || !load_options.io_bytes)
+	if (argc - optind != 4 || !load_options.depth || !load_options.sessions || !load_options.io_bytes ||
+	    (load_options.digests && load_options.logins))
 		usage();
 	load_options.host = argv[optind];
 	load_options.port = argv[optind + 1];

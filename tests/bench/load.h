@@ -12,13 +12,15 @@
 #include "rt/bytes.h"
 
 #define HEADER_BYTES	  48u
+#define DIGEST_BYTES	  4u
 #define INPUT_BYTES	  (128u << 10)
 #define OWN_SEGMENT_BYTES (256u << 10)
 #define NS_PER_S	  1000000000ull
 
 /* One PDU waiting to be sent; its payload comes from the shared pattern. */
 struct output {
-	uint8_t header[HEADER_BYTES];
+	uint8_t header[HEADER_BYTES + DIGEST_BYTES];
+	uint8_t trailer[DIGEST_BYTES];
 	uint32_t payload_bytes;
 };
 
@@ -34,9 +36,10 @@ struct session {
 	uint8_t *input;
 	size_t input_bytes, skip_bytes; /* skip: payload of the current PDU that has not arrived yet */
 	struct output *outputs;
-	size_t output_count, output_room, output_first, output_offset;
+	size_t output_count, output_room, output_first, output_offset, output_sealed;
 	uint32_t cmd_sn, max_cmd_sn, exp_stat_sn, login_tag;
 	uint32_t segment_bytes, first_burst_bytes;
+	bool digests; /* both are in force */
 	bool immediate_data, initial_r2t, waits_for_room, watched_for_room;
 	uint64_t next_lba;
 };
@@ -47,7 +50,7 @@ extern struct load_options {
 	double seconds, warm_up_seconds;
 	uint32_t io_bytes;
 	uint64_t span_bytes;
-	bool sequential, poll, logins;
+	bool sequential, poll, logins, digests;
 } load_options;
 
 void __attribute__((noreturn, format(printf, 1, 2))) load_fail(const char *format, ...);
@@ -71,8 +74,11 @@ static inline size_t load_padded(size_t bytes)
 }
 
 void load_send_all(int fd, const void *data, size_t bytes);
-/* One PDU without AHS; the data segment is NUL-terminated. */
-size_t load_receive_pdu(int fd, uint8_t header[static HEADER_BYTES], char *data, size_t room);
+/* CRC32C of `bytes` as it stands on the wire. */
+void load_put_digest(uint8_t to[static DIGEST_BYTES], const void *from, size_t bytes);
+/* One PDU without AHS; the data segment is NUL-terminated.  Digests are taken without a look: what is measured is the
+ * target. */
+size_t load_receive_pdu(const struct session *session, uint8_t header[static HEADER_BYTES], char *data, size_t room);
 /* Connects and logs in; `number` tells the sessions of this process apart. */
 void load_log_in(struct session *session, unsigned number);
 /* Gets rid of unit attentions; the size of the LUN. */

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <isa-l/crc.h>
+
 #include "load.h"
 
 #define LOGIN_ROOM 16384u
@@ -38,14 +40,28 @@ static void receive_all(int fd, void *data, size_t bytes)
 	}
 }
 
-size_t load_receive_pdu(int fd, uint8_t header[HEADER_BYTES], char *data, size_t room)
+void load_put_digest(uint8_t to[DIGEST_BYTES], const void *from, size_t bytes)
 {
-	receive_all(fd, header, HEADER_BYTES);
+	uint32_t crc = ~crc32_iscsi((unsigned char *)(uintptr_t)from, (int)bytes, 0xffffffffu);
+
+	for (unsigned i = 0; i < DIGEST_BYTES; i++)
+		to[i] = (uint8_t)(crc >> 8 * i);
+}
+
+size_t load_receive_pdu(const struct session *session, uint8_t header[HEADER_BYTES], char *data, size_t room)
+{
+	uint8_t digest[DIGEST_BYTES];
+
+	receive_all(session->fd, header, HEADER_BYTES);
+	if (session->digests)
+		receive_all(session->fd, digest, sizeof(digest));
 	size_t bytes = rt_get_be24(header + 5);
 
 	if (header[4] != 0 || load_padded(bytes) >= room)
 		load_fail("a PDU of opcode %02xh that is too long", header[0]);
-	receive_all(fd, data, load_padded(bytes));
+	receive_all(session->fd, data, load_padded(bytes));
+	if (session->digests && bytes)
+		receive_all(session->fd, digest, sizeof(digest));
 	data[bytes] = 0;
 	return bytes;
 }
@@ -93,12 +109,14 @@ static int open_socket(void)
 static void send_login(const struct session *session, unsigned number)
 {
 	uint8_t request[1024] = {0x43, 0x87}; /* immediate login; transit from operational to full feature */
-	int length = snprintf((char *)request + HEADER_BYTES, sizeof(request) - HEADER_BYTES,
-			      "InitiatorName=iqn.2026-11.org.example:load%c"
-			      "TargetName=%s%cSessionType=Normal%cHeaderDigest=None%cDataDigest=None%c"
-			      "InitialR2T=No%cImmediateData=Yes%cMaxBurstLength=1048576%cFirstBurstLength=262144%c"
-			      "MaxOutstandingR2T=1%cMaxRecvDataSegmentLength=%u%cErrorRecoveryLevel=0%c",
-			      0, load_options.target, 0, 0, 0, 0, 0, 0, 0, 0, 0, OWN_SEGMENT_BYTES, 0, 0);
+	const char *digest = load_options.digests ? "CRC32C" : "None";
+	int length =
+	    snprintf((char *)request + HEADER_BYTES, sizeof(request) - HEADER_BYTES,
+		     "InitiatorName=iqn.2026-11.org.example:load%c"
+		     "TargetName=%s%cSessionType=Normal%cHeaderDigest=%s%cDataDigest=%s%c"
+		     "InitialR2T=No%cImmediateData=Yes%cMaxBurstLength=1048576%cFirstBurstLength=262144%c"
+		     "MaxOutstandingR2T=1%cMaxRecvDataSegmentLength=%u%cErrorRecoveryLevel=0%c",
+		     0, load_options.target, 0, 0, digest, 0, digest, 0, 0, 0, 0, 0, 0, OWN_SEGMENT_BYTES, 0, 0);
 
 	rt_put_be24(request + 5, (uint32_t)length);
 	rt_put_be32(request + 8, 0x80000000u | (uint32_t)getpid() << 8 >> 8); /* random ISID */
@@ -114,13 +132,18 @@ void load_log_in(struct session *session, unsigned number)
 
 	session->fd = open_socket();
 	session->cmd_sn = 1;
+	session->digests = false;
 	send_login(session, number);
-	size_t bytes = load_receive_pdu(session->fd, header, text, sizeof(text));
+	size_t bytes = load_receive_pdu(session, header, text, sizeof(text));
 
 	if ((header[0] & 0x3f) != 0x23 || rt_get_be16(header + 36) != 0)
 		load_fail("login refused with status %04xh", rt_get_be16(header + 36));
 	if ((header[1] & 0x83) != 0x83)
 		load_fail("the target wants more than one login exchange");
+	if (load_options.digests &&
+	    strcmp(find_key(text, bytes, "DataDigest") ? find_key(text, bytes, "DataDigest") : "", "CRC32C") != 0)
+		load_fail("the target does not do digests");
+	session->digests = load_options.digests;
 	session->exp_stat_sn = rt_get_be32(header + 24) + 1;
 	session->max_cmd_sn = rt_get_be32(header + 32);
 	session->segment_bytes = number_key(text, bytes, "MaxRecvDataSegmentLength", 8192);
@@ -141,17 +164,18 @@ void load_fill_command(struct session *session, uint8_t header[HEADER_BYTES], ui
 /* One small reading command before the load; the number of bytes received, or -1 for CHECK CONDITION. */
 static int small_command(struct session *session, const uint8_t cdb[16], char *data, uint32_t room)
 {
-	uint8_t header[HEADER_BYTES] = {0};
+	uint8_t header[HEADER_BYTES + DIGEST_BYTES] = {0};
 	int received = 0;
 
 	load_fill_command(session, header, 0);
 	header[1] = room > 4 ? 0xc1 : 0x81;
 	rt_put_be32(header + 20, room > 4 ? room - 4 : 0);
 	memcpy(header + 32, cdb, 16);
-	load_send_all(session->fd, header, sizeof(header));
+	load_put_digest(header + HEADER_BYTES, header, HEADER_BYTES);
+	load_send_all(session->fd, header, HEADER_BYTES + (session->digests ? DIGEST_BYTES : 0));
 	for (;;) {
 		char segment[4096];
-		size_t bytes = load_receive_pdu(session->fd, header, segment, sizeof(segment));
+		size_t bytes = load_receive_pdu(session, header, segment, sizeof(segment));
 		bool is_data = (header[0] & 0x3f) == 0x25;
 
 		if (is_data && bytes <= room) {

@@ -39,11 +39,37 @@ static struct output *queue_output(struct session *session)
 	return output;
 }
 
+static size_t header_bytes(const struct session *session)
+{
+	return HEADER_BYTES + (session->digests ? DIGEST_BYTES : 0);
+}
+
+static size_t trailer_bytes(const struct session *session, const struct output *output)
+{
+	return session->digests && output->payload_bytes ? DIGEST_BYTES : 0;
+}
+
+/* The digests of what has been queued since.  All payload begins at the start of the pattern, so that one digest does
+ * for all of one length. */
+static void seal(struct output *output)
+{
+	static uint32_t known_bytes;
+	static uint8_t known[DIGEST_BYTES];
+
+	load_put_digest(output->header + HEADER_BYTES, output->header, HEADER_BYTES);
+	if (output->payload_bytes && output->payload_bytes != known_bytes) {
+		known_bytes = output->payload_bytes;
+		load_put_digest(known, pattern, known_bytes);
+	}
+	memcpy(output->trailer, known, sizeof(known));
+}
+
 static void take_sent(struct session *session, size_t sent)
 {
 	sent += session->output_offset;
 	while (session->output_first < session->output_count) {
-		size_t bytes = HEADER_BYTES + session->outputs[session->output_first].payload_bytes;
+		const struct output *output = &session->outputs[session->output_first];
+		size_t bytes = header_bytes(session) + output->payload_bytes + trailer_bytes(session, output);
 
 		if (sent < bytes)
 			break;
@@ -52,7 +78,7 @@ static void take_sent(struct session *session, size_t sent)
 	}
 	session->output_offset = sent;
 	if (session->output_first == session->output_count)
-		session->output_first = session->output_count = 0;
+		session->output_first = session->output_count = session->output_sealed = 0;
 }
 
 static int gather_output(struct session *session, struct iovec iov[IOVECS])
@@ -60,17 +86,20 @@ static int gather_output(struct session *session, struct iovec iov[IOVECS])
 	size_t skip = session->output_offset;
 	int count = 0;
 
-	for (size_t i = session->output_first; i < session->output_count && count + 2 <= IOVECS; i++) {
+	for (size_t i = session->output_first; i < session->output_count && count + 3 <= IOVECS; i++) {
 		struct output *output = &session->outputs[i];
+		const struct iovec parts[] = {{output->header, header_bytes(session)},
+					      {pattern, output->payload_bytes},
+					      {output->trailer, trailer_bytes(session, output)}};
 
-		if (skip < HEADER_BYTES) {
-			iov[count++] = (struct iovec){output->header + skip, HEADER_BYTES - skip};
-			skip = HEADER_BYTES;
+		for (unsigned k = 0; k < 3; k++) {
+			size_t skipped = skip < parts[k].iov_len ? skip : parts[k].iov_len;
+
+			skip -= skipped;
+			if (skipped < parts[k].iov_len)
+				iov[count++] =
+				    (struct iovec){(uint8_t *)parts[k].iov_base + skipped, parts[k].iov_len - skipped};
 		}
-		if (output->payload_bytes > skip - HEADER_BYTES)
-			iov[count++] = (struct iovec){pattern + (skip - HEADER_BYTES),
-						      output->payload_bytes - (skip - HEADER_BYTES)};
-		skip = 0;
 	}
 	return count;
 }
@@ -210,7 +239,10 @@ static void take_input(struct session *session, uint64_t now)
 		session->skip_bytes -= skip;
 		if ((size_t)(end - at) < HEADER_BYTES)
 			break;
-		session->skip_bytes = 4u * at[4] + load_padded(rt_get_be24(at + 5));
+		session->skip_bytes =
+		    header_bytes(session) - HEADER_BYTES + 4u * at[4] + load_padded(rt_get_be24(at + 5));
+		if (session->digests && rt_get_be24(at + 5))
+			session->skip_bytes += DIGEST_BYTES;
 		take_pdu(session, at, now);
 		at += HEADER_BYTES;
 	}
@@ -233,6 +265,9 @@ void load_serve(struct session *session)
 	}
 	while (session->free_count > 0 && !rt_serial_before(session->max_cmd_sn, session->cmd_sn))
 		start_io(session, now);
+	if (session->digests)
+		while (session->output_sealed < session->output_count)
+			seal(&session->outputs[session->output_sealed++]);
 	flush_output(session);
 }
 

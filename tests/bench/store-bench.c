@@ -2,12 +2,13 @@
  *
  * Times each store through the fake host, with no iSCSI above it: what is left to win, or lost, in a plugin.
  *
- *     store-bench [-d FOLDER] [-t SECONDS] [PLUGIN.so PATH [KEY=VALUE]...]
+ *     store-bench [-d FOLDER] [-t SECONDS] [-s STORE]
+ *     store-bench [-t SECONDS] PLUGIN.so PATH [KEY=VALUE]...
  *
- * Without a plugin, those are timed that need nothing else on the machine; PATH is without the prefix, and holds at
- * least 256 MiB, which are overwritten.  Files are made in FOLDER (/var/tmp) and removed.  A store of the async tier is driven from one loop; one of the
- * blocking tier from as many threads as requests are to be in flight, trying its nowait hooks first as the core's
- * workers do.
+ * Without a plugin, those are timed that need nothing else on the machine, or with -s the one of that name in the
+ * table; PATH is without the prefix, and holds at least 256 MiB, which are overwritten.  Files are made in FOLDER
+ * (/var/tmp) and removed.  A store of the async tier is driven from one loop; one of the blocking tier from as many
+ * threads as requests are to be in flight, trying its nowait hooks first as the core's workers do.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -20,9 +21,10 @@
 
 #include "lib/fake_host.h"
 
-#define STORE_BYTES "268435456"
-#define STORE_SIZE  268435456ull
-#define DEPTH_LIMIT 32
+#define STORE_BYTES  "268435456"
+#define STORE_SIZE   268435456ull
+#define DEPTH_LIMIT  32
+#define MEMORY_BYTES (8u << 20)
 
 static const struct load {
 	const char *title;
@@ -48,6 +50,10 @@ static const struct store stores[] = {
     {"rig", RIG_PLUGIN, STORE_BYTES, {{NULL, NULL}}},
     {"file", FILE_PLUGIN, NULL, {{"max_parallel", "32"}}},
     {"file, direct", FILE_PLUGIN, NULL, {{"max_parallel", "32"}, {"direct", "true"}}},
+#ifdef IOURING_PLUGIN
+    {"iouring", IOURING_PLUGIN, NULL, {{NULL, NULL}}},
+    {"iouring, buffered", IOURING_PLUGIN, NULL, {{"buffered", "true"}}},
+#endif
 };
 
 static double seconds_per_load = 1;
@@ -117,7 +123,7 @@ static void start_lane(struct lane *lane)
 	lane->io->request.length = lane->load->bytes;
 	lane->io->request.segment_count = 1;
 	lane->io->segments[0] =
-	    (struct tgtkit_segment){.address = lane->buffer, .length = lane->load->bytes, .region = TGTKIT_NO_REGION};
+	    (struct tgtkit_segment){.address = lane->buffer, .length = lane->load->bytes, .region = 0};
 	lane->io->done = io_is_done;
 	lane->io->context = lane;
 	running++;
@@ -223,12 +229,13 @@ static bool run_store(const struct store *store, const char *file, char *memory)
 	const struct fh_spec spec = {.plugin = fh_load(store->plugin),
 				     .path = store->path == NULL ? file : store->path,
 				     .options = store->options,
+				     .region = {memory, MEMORY_BYTES},
 				     .flags = store->path == NULL ? TGTKIT_OPEN_CREATE : 0,
 				     .size_bytes = STORE_SIZE};
 	struct fh_unit *unit;
 	const int status = fh_open(&spec, &unit);
 
-	printf("%-14s", store->name);
+	printf("%-18s", store->name);
 	if (status != 0) {
 		printf(" cannot be opened: %s\n", fh_error());
 		return false;
@@ -247,7 +254,7 @@ static bool run_store(const struct store *store, const char *file, char *memory)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: store-bench [-d FOLDER] [-t SECONDS] [PLUGIN.so PATH [KEY=VALUE]...]\n");
+	fprintf(stderr, "usage: store-bench [-d FOLDER] [-t SECONDS] [-s STORE | PLUGIN.so PATH [KEY=VALUE]...]\n");
 	return 2;
 }
 
@@ -273,15 +280,17 @@ static bool store_of(int count, char **arguments, struct store *store)
 int main(int argc, char **argv)
 {
 	struct store given;
-	const char *folder = "/var/tmp";
+	const char *folder = "/var/tmp", *wanted = NULL;
 	char file[4096];
 	char *memory;
 	bool all_ran = true;
 	int option;
 
-	while ((option = getopt(argc, argv, "d:t:")) != -1) {
+	while ((option = getopt(argc, argv, "d:s:t:")) != -1) {
 		if (option == 'd')
 			folder = optarg;
+		else if (option == 's')
+			wanted = optarg;
 		else if (option == 't' && atof(optarg) > 0)
 			seconds_per_load = atof(optarg);
 		else
@@ -289,16 +298,18 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc && !store_of(argc - optind, argv + optind, &given))
 		return usage();
-	memory = mmap(NULL, 8u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		return 1;
-	memset(memory, 0x5a, 8u << 20);
+	memset(memory, 0x5a, MEMORY_BYTES);
 	snprintf(file, sizeof(file), "%s/tgtkit-store-bench-%d", folder, (int)getpid());
-	printf("%-14s", "store");
+	printf("%-18s", "store");
 	for (size_t i = 0; i < LOADS; i++)
 		printf(" %14s", loads[i].title);
 	printf("\n");
 	for (size_t i = 0; optind == argc && i < sizeof(stores) / sizeof(stores[0]); i++) {
+		if (wanted != NULL && strcmp(stores[i].name, wanted) != 0)
+			continue;
 		all_ran = run_store(&stores[i], file, memory) && all_ran;
 		if (stores[i].path == NULL)
 			unlink(file);

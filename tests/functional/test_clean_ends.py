@@ -69,9 +69,10 @@ def is_later(first, second):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-@pytest.mark.parametrize("store", ["file", "null"])
+@pytest.mark.parametrize("store", ["file", "iouring", "null"])
 def test_a_signal_under_load_ends_with_0_in_time(tmp_path, make_image, store, number):
-    path = "null:64M" if store == "null" else make_image("a.img", 64 * MIB)
+    daemon.need_plugin(store)
+    path = "null:64M" if store == "null" else f"{store}:{make_image('a.img', 64 * MIB)}"
     running = daemon.serve_targets(tmp_path, daemon.target(path)).start()
     with under_load(running):
         started = time.monotonic()
@@ -82,9 +83,11 @@ def test_a_signal_under_load_ends_with_0_in_time(tmp_path, make_image, store, nu
     assert elapsed < SHUTDOWN_S * (4 if running.installation.is_sanitized() else 1), f"it took {elapsed:.1f} s"
 
 
-def test_what_was_acknowledged_is_in_the_file(tmp_path, make_image):
+@pytest.mark.parametrize("store", ["file", "iouring"])
+def test_what_was_acknowledged_is_in_the_file(tmp_path, make_image, store):
+    daemon.need_plugin(store)
     image = make_image("a.img", 64 * MIB)
-    running = daemon.serve_targets(tmp_path, daemon.target(image)).start()
+    running = daemon.serve_targets(tmp_path, daemon.target(f"{store}:{image}")).start()
     with under_load(running) as writers:
         running.stop()
     with image.open("rb") as file:

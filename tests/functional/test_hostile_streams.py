@@ -10,7 +10,7 @@ import struct
 import pytest
 from lib import pdu, scsi
 from lib.connection import Connection, ConnectionClosed
-from lib.initiator import LINUX_KEYS, OPERATIONAL, SECURITY, RejectedError
+from lib.initiator import LINUX_KEYS, OPERATIONAL, SECURITY
 
 pytestmark = pytest.mark.usefixtures("others_notice_nothing")
 
@@ -221,9 +221,11 @@ def test_requests_with_every_transfer_tag_of_a_real_write(served):
             session.connection.send(pdu.DataOut(
                 data=bytes(8192), initiator_task_tag=task.tag, final=1, lun=served.NULL,
                 target_transfer_tag=(first + change) % (1 << 32), buffer_offset=8192 * max(change, 0)))
-            with contextlib.suppress(RejectedError):
-                session.task_management(1, lun=served.NULL, referenced_task=task)
-            assert session.nop(b"in step").data == b"in step"
+            session.send(pdu.TaskManagementRequest(function=1, referenced_task_tag=task.tag, lun=served.NULL,
+                                                   ref_cmd_sn=task.request.cmd_sn), immediate=True)
+            session.send(pdu.NopOut(target_transfer_tag=pdu.RESERVED_TAG, data=b"in step"), immediate=True)
+            while not any(isinstance(one, pdu.NopIn) for one in session.inbox):
+                session.pump()
             session.inbox.clear()
             session.tasks.clear()
         session.settle(served.NULL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stores of this tree: file (regular files and block devices) and null."""
+"""The stores of this tree: file and iouring (regular files and block devices) and null."""
 
 import contextlib
 import os
@@ -22,6 +22,22 @@ def served_lun(folder, lun, **settings):
             session.settle()
             yield session, running
             session.logout()
+
+
+WAYS = {
+    "file": ("file", {}),
+    "file, direct": ("file", {"direct": True}),
+    "iouring": ("iouring", {}),
+    "iouring, buffered": ("iouring", {"buffered": True}),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request, direct_io):
+    """A way to a file or block device: a function that makes a LUN of its path."""
+    plugin, options = WAYS[request.param]
+    daemon.need_plugin(plugin)
+    return lambda path, **settings: {"path": f"{plugin}:{path}", "options": options, **settings}
 
 
 def allocated_bytes(path):
@@ -79,13 +95,11 @@ def test_create_in_an_absent_folder_is_named(tmp_path):
 
 # ---- file: data ----
 
-@pytest.mark.parametrize("direct", [False, True], ids=["cached", "direct"])
 @pytest.mark.parametrize("block_size", [512, 4096])
-def test_every_shape_of_write_lands_where_it_should(tmp_path, make_image, direct_io, direct, block_size):
+def test_every_shape_of_write_lands_where_it_should(tmp_path, make_image, way, block_size):
     image = make_image("a.img", 8 * MIB)
     model = bytearray(8 * MIB)
-    lun = {"path": str(image), "block_size": block_size, "options": {"direct": direct}}
-    with served_lun(tmp_path, lun) as (session, _):
+    with served_lun(tmp_path, way(image, block_size=block_size)) as (session, _):
         for number, (lba, blocks) in enumerate([(0, 1), (1, 1), (7, 3), (8, 8), (100, 129), (1023, 1), (513, 511)], 1):
             data = bytes([number]) * blocks * block_size
             session.write(lba, data, block_bytes=block_size)
@@ -107,9 +121,9 @@ def test_reads_see_what_others_left_on_the_disk(tmp_path, random_image):
     assert whole == image.read_bytes()
 
 
-def test_unmap_punches_holes(tmp_path, random_image):
+def test_unmap_punches_holes(tmp_path, random_image, way):
     image = random_image("full.img", 8 * MIB)
-    with served_lun(tmp_path, str(image)) as (session, _):
+    with served_lun(tmp_path, way(image)) as (session, _):
         session.execute(scsi.synchronize_cache10()).expect_good()
         before = allocated_bytes(image)
         parameters = scsi.unmap_parameters((0, 8192))
@@ -119,10 +133,10 @@ def test_unmap_punches_holes(tmp_path, random_image):
         assert image.stat().st_size == 8 * MIB
 
 
-def test_zeros_by_write_same_write_no_data(tmp_path, random_image):
+def test_zeros_by_write_same_write_no_data(tmp_path, random_image, way):
     image = random_image("full.img", 8 * MIB)
     after = image.read_bytes()[4 * MIB:]
-    with served_lun(tmp_path, str(image)) as (session, _):
+    with served_lun(tmp_path, way(image)) as (session, _):
         session.execute(scsi.write_same16(0, 8192), bytes(512)).expect_good()
         assert session.read(0, 8192) == bytes(4 * MIB)
         assert session.read(8192, 8192) == after
@@ -172,11 +186,15 @@ def test_two_daemons_never_open_one_image_for_writing(tmp_path, make_image):
         pass  # the lock has gone with the first daemon
 
 
-def test_a_lock_outlives_nothing_after_kill(tmp_path, make_image):
+def test_a_lock_outlives_nothing_after_kill(tmp_path, make_image, way):
     image = make_image("locked.img", MIB)
-    first = daemon.serve_targets(tmp_path, daemon.target(image)).start()
-    first.kill()
-    with served_lun(tmp_path, str(image)) as (session, _):
+    first = daemon.serve_targets(tmp_path, daemon.target(way(image))).start()
+    with Session(first.address, daemon.TARGET) as session:
+        session.settle()
+        for lba in range(0, 2048, 64):
+            session.start(scsi.write16(lba, 64), bytes(64 * 512))
+        first.kill()
+    with served_lun(tmp_path, way(image)) as (session, _):
         session.write(0, bytes(512))
 
 
@@ -223,9 +241,8 @@ def loop_device(make_image):
     tools.run("losetup", "--detach", device)
 
 
-@pytest.mark.parametrize("direct", [False, True], ids=["cached", "direct"])
-def test_a_block_device_is_served(tmp_path, loop_device, direct):
-    with served_lun(tmp_path, {"path": str(loop_device), "options": {"direct": direct}}) as (session, _):
+def test_a_block_device_is_served(tmp_path, loop_device, way):
+    with served_lun(tmp_path, way(loop_device)) as (session, _):
         assert session.read_capacity() == (16 * MIB // 512, 512)
         data = os.urandom(MIB)
         session.write(1000, data)

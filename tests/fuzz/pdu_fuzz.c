@@ -27,7 +27,16 @@
 /* Target and login. */
 enum { DIGESTS = 1, SMALL = 2, SOLICITED = 4, DISCOVERY = 8, HOLD = 16, CANCELLABLE = 32, NO_LOGIN = 64 };
 /* A request. */
-enum { NUMBERED = 1, ANSWER_R2T = 2, LYING_LENGTH = 4, DAMAGED = 8, IN_PIECES = 16, NO_TURN = 32, RELEASE = 64 };
+enum {
+	NUMBERED = 1,
+	ANSWER_R2T = 2,
+	LYING_LENGTH = 4,
+	DAMAGED = 8,
+	IN_PIECES = 16,
+	NO_TURN = 32,
+	RELEASE = 64,
+	PUBLISH = 128
+};
 
 enum {
 	MEMORY_BYTES = 64 << 20,
@@ -48,7 +57,7 @@ struct served {
 struct fixture {
 	struct store *store;
 	struct scsi_logical_unit *unit;
-	struct scsi_lun_map *map;
+	struct scsi_lun_map *map, *empty_map;
 	int peer;
 	uint8_t config;
 	bool logged_in;
@@ -102,7 +111,9 @@ static void directory_released(struct iscsi_directory *directory)
 	free(directory);
 }
 
-static void publish(bool with_target)
+enum { WITHOUT_TARGET, WITH_TARGET, WITH_NO_UNIT };
+
+static void publish(unsigned what)
 {
 	struct served *served = calloc(1, sizeof *served);
 	bool is_small = (fixture.config & SMALL) != 0;
@@ -113,7 +124,7 @@ static void publish(bool with_target)
 	    .alias = "",
 	    .ports = &port,
 	    .port_count = 1,
-	    .lun_map = fixture.map,
+	    .lun_map = what == WITH_NO_UNIT ? fixture.empty_map : fixture.map,
 	    .parameters = {.immediate_data = true,
 			   .header_digests = ISCSI_DIGEST_NONE | ISCSI_DIGEST_CRC32C,
 			   .data_digests = ISCSI_DIGEST_NONE | ISCSI_DIGEST_CRC32C,
@@ -126,7 +137,7 @@ static void publish(bool with_target)
 	atomic_init(&served->directory.references, 1);
 	served->directory.released = directory_released;
 	served->directory.targets = &served->target;
-	served->directory.target_count = with_target;
+	served->directory.target_count = what != WITHOUT_TARGET;
 	iscsi_server_publish(&served->directory, NULL);
 	rt_loop_turn(worker->loop, 0);
 }
@@ -156,13 +167,15 @@ static void make_target(void)
 	FUZZ_REQUIRE(scsi_logical_unit_create(&spec, &fixture.unit) == 0);
 	mapping.unit = fixture.unit;
 	fixture.map = scsi_lun_map_create(&mapping, 1, NULL);
-	publish(true);
+	fixture.empty_map = scsi_lun_map_create(NULL, 0, NULL);
+	publish(WITH_TARGET);
 }
 
 static void free_target(void)
 {
-	publish(false);
+	publish(WITHOUT_TARGET);
 	scsi_lun_map_drop(fixture.map);
+	scsi_lun_map_drop(fixture.empty_map);
 	scsi_logical_unit_destroy(fixture.unit);
 	fake_store_free(fixture.store);
 }
@@ -364,6 +377,9 @@ static void send_request(struct input *input)
 		turn();
 	if (choices & RELEASE)
 		fake_store_release(fixture.store);
+	/* The target stays as it is, hides its unit, or is gone. */
+	if (choices & PUBLISH)
+		publish(take_byte(input) % 3);
 }
 
 /* ---- The end: everything that was taken has been given back -------------------------------------------------------

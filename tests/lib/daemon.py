@@ -35,6 +35,10 @@ class Installation:
         if not self.daemon.exists():
             tools.missing(str(self.daemon))
 
+    def has_plugin(self, name):
+        folders = self.plugin_folders or pathlib.Path(self.prefix).glob("lib*/**/tgtkit/plugins")
+        return any((folder / f"{name}.so").exists() for folder in folders)
+
     def environment(self, extra_plugin_folders=()):
         """For a child: sanitizers that stop at the first error, and the plugins of this build."""
         environment = dict(os.environ)
@@ -219,6 +223,12 @@ def serve_targets(folder, *targets, hosts=("127.0.0.1",), plugin_folders=(), wra
     portals = [(host, port) for host in hosts]
     path = write_configuration(folder, configuration(folder, list(targets), portals, **daemon))
     return Daemon(["-f", "-c", path], portals, plugin_folders, wrapper)
+
+
+def need_plugin(name):
+    """For a plugin that the build leaves out where its library is absent."""
+    if not Installation().has_plugin(name):
+        tools.missing(f"the plugin {name}")
 
 
 def check_configuration(path, plugin_folders=()):

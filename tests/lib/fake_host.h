@@ -34,6 +34,7 @@ struct fh_spec {
 	uint32_t flags;			 /* TGTKIT_OPEN_... */
 	uint64_t size_bytes;
 	uint32_t logical_block_bytes; /* 0: 512 */
+	struct tgtkit_region region;  /* for the queue, as its number 0; no length: memory of the fake host */
 };
 
 struct fh_unit;

@@ -244,7 +244,8 @@ int fh_check(const struct fh_spec *spec)
 static int open_queue(struct fh_unit *unit)
 {
 	const struct tgtkit_async *async = unit->plugin->async;
-	struct tgtkit_queue_open_args args = {.size = sizeof(args), .worker = fh_worker()};
+	struct tgtkit_queue_open_args args = {
+	    .size = sizeof(args), .worker = fh_worker(), .regions = &unit->region, .region_count = 1};
 	int status = 0;
 
 	unit->queue = calloc(1, sizeof(*unit->queue));
@@ -279,6 +280,7 @@ int fh_open(const struct fh_spec *spec, struct fh_unit **result)
 		fh_die("out of memory");
 	unit->plugin = spec->plugin;
 	unit->capabilities.size = sizeof(unit->capabilities);
+	unit->region = spec->region.length == 0 ? fh_region() : spec->region;
 	args = args_of(spec, unit->unit, &values);
 	last_error.message[0] = '\0';
 	status = spec->plugin->open(&args, &unit->handle, &unit->capabilities, &last_error);

@@ -34,6 +34,7 @@ struct fh_unit {
 	void *handle;
 	void *worker_context;
 	struct tgtkit_capabilities capabilities;
+	struct tgtkit_region region;
 	struct fh_unit *next; /* with a queue open */
 };
 
@@ -53,6 +54,10 @@ uint32_t fh_random(void);
 void fh_io_process_completion(struct fh_io *io);
 void fh_io_process_ready(struct tgtkit_queue *queue);
 void fh_io_commit_and_poll(void);
+
+/* ---- fake_host_sync.c ---- */
+/* Memory that some of its operations use. */
+struct tgtkit_region fh_region(void);
 
 /* ---- fake_host_values.c ---- */
 struct fh_values {

@@ -15,10 +15,14 @@
 #define GARBAGE	     0x5a
 #define ALIGNMENT    8192u /* above all that a plugin may ask for */
 
+#define SLOT_BYTES   (256u << 10)
+#define REGION_SLOTS 64u
+
 /* Memory for the plugin: aligned as it asked and no better. */
 struct bounce {
 	unsigned char *memory, *data;
 	size_t length;
+	bool *slot; /* of the region that it is in, or NULL */
 };
 
 struct fh_pending {
@@ -37,11 +41,40 @@ static uint32_t memory_alignment(const struct fh_unit *unit)
 	return alignment == 0 ? 1 : alignment;
 }
 
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
+
+static bool slot_is_taken[REGION_SLOTS];
+
+struct tgtkit_region fh_region(void)
+{
+	static void *memory;
+
+	if (memory == NULL && posix_memalign(&memory, ALIGNMENT, REGION_SLOTS * SLOT_BYTES) != 0)
+		fh_die("out of memory");
+	return (struct tgtkit_region){.address = memory, .length = REGION_SLOTS * SLOT_BYTES};
+}
+
+static void *slot_take(struct bounce *bounce)
+{
+	for (unsigned i = 0; i < REGION_SLOTS; i++) {
+		if (slot_is_taken[i])
+			continue;
+		slot_is_taken[i] = true;
+		bounce->slot = &slot_is_taken[i];
+		return (char *)fh_region().address + i * SLOT_BYTES;
+	}
+	return NULL;
+}
+
+/* Half of the time from the region. */
 static void bounce_make(struct bounce *bounce, const struct fh_unit *unit, size_t length)
 {
-	void *memory;
+	const bool may_use_region = unit->plugin->async != NULL && unit->region.address == fh_region().address;
+	void *memory = NULL;
 
-	if (posix_memalign(&memory, ALIGNMENT, 2 * ALIGNMENT + length) != 0)
+	if (may_use_region && 2 * ALIGNMENT + length <= SLOT_BYTES && fh_random() % 2 == 0)
+		memory = slot_take(bounce);
+	if (memory == NULL && posix_memalign(&memory, ALIGNMENT, 2 * ALIGNMENT + length) != 0)
 		fh_die("out of memory");
 	bounce->memory = memory;
 	bounce->data = bounce->memory + ALIGNMENT + memory_alignment(unit);
@@ -58,7 +91,10 @@ static void bounce_free(struct bounce *bounce)
 	for (size_t i = 0; i < CANARY_BYTES; i++)
 		if (before[i] != CANARY || after[i] != CANARY)
 			fh_violation("written outside of a buffer of %zu bytes", bounce->length);
-	free(bounce->memory);
+	if (bounce->slot != NULL)
+		*bounce->slot = false;
+	else
+		free(bounce->memory);
 }
 
 /* ---- Blocking tier
@@ -145,7 +181,8 @@ static bool is_done(void *context)
 static void cut(const struct fh_unit *unit, struct fh_io *io, const struct bounce *bounce)
 {
 	const uint32_t unit_bytes = memory_alignment(unit), limit = unit->capabilities.maximum_segments;
-	const uint32_t most = limit == 0 || limit > FH_SEGMENTS ? FH_SEGMENTS : limit;
+	const bool in_one = bounce->slot != NULL && fh_random() % 2 == 0;
+	const uint32_t most = in_one ? 1 : limit == 0 || limit > FH_SEGMENTS ? FH_SEGMENTS : limit;
 	size_t left = bounce->length;
 	unsigned char *position = bounce->data;
 
@@ -155,8 +192,9 @@ static void cut(const struct fh_unit *unit, struct fh_io *io, const struct bounc
 
 		if (io->request.segment_count == most)
 			length = left;
-		*segment = (struct tgtkit_segment){
-		    .address = position, .length = (uint32_t)length, .region = TGTKIT_NO_REGION};
+		*segment = (struct tgtkit_segment){.address = position,
+						   .length = (uint32_t)length,
+						   .region = bounce->slot == NULL ? TGTKIT_NO_REGION : 0};
 		position += length;
 		left -= length;
 	}

@@ -132,6 +132,17 @@ void nbd_server_restart(struct nbd_server *server)
 	run(server, nbd_server_listen(server, server->socket));
 }
 
+void nbd_server_freeze(const struct nbd_server *server)
+{
+	int status = 0;
+
+	kill(server->pid, SIGSTOP);
+	while (waitpid(server->pid, &status, WUNTRACED) < 0 && errno == EINTR)
+		;
+	if (!WIFSTOPPED(status))
+		die("it ended instead of stopping");
+}
+
 void nbd_server_kill(struct nbd_server *server, int signal)
 {
 	if (server->pid == 0)

@@ -31,6 +31,9 @@ void nbd_server_restart(struct nbd_server *server);
 /* Sends `signal` and waits for the end.  Nothing listens at the address then. */
 void nbd_server_kill(struct nbd_server *server, int signal);
 
+/* Stops it, and waits until it stands still; SIGCONT lets it go on. */
+void nbd_server_freeze(const struct nbd_server *server);
+
 /* A socket that listens at the server's address, for a server that is part of the test. */
 int nbd_server_listen(struct nbd_server *server, const char *socket);
 

@@ -42,6 +42,8 @@ class Tgt:
             time.sleep(0.01)
         self._admin("target", "new", "-T", TARGET)
         self._admin("target", "bind", "-I", "ALL")
+        for key in ("HeaderDigest", "DataDigest"):  # for those who offer it
+            self._admin("target", "update", "-n", key, "-v", "CRC32C")
         return self
 
     def add_lun(self, kind, path):

@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,16 @@ typedef Suite *(*unit_suite_function)(void);
 
 /* Ended by NULL. */
 extern const unit_suite_function unit_suites[];
+
+/* TGTKIT_TESTS=unit in the environment leaves out the programs that start servers; they exit with UNIT_SKIPPED. */
+#define UNIT_SKIPPED 77
+
+static inline bool unit_servers_are_left_out(void)
+{
+	const char *wanted = getenv("TGTKIT_TESTS");
+
+	return wanted != NULL && strcmp(wanted, "unit") == 0;
+}
 
 /* Adds a test that proves that an assertion stands.  Left out where tests do not fork: it would end the program. */
 #define UNIT_ADD_ABORT_TEST(tests, function)                                                                           \

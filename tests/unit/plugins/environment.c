@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/io_uring.h>
 #include <linux/loop.h>
 #include <malloc.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "plugins_test.h"
@@ -167,6 +169,43 @@ void small_tmpfs_remove(void)
 		return;
 	umount2(small, MNT_DETACH);
 	small[0] = '\0';
+}
+
+bool io_uring_is_allowed(void)
+{
+	struct io_uring_params parameters = {0};
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &parameters);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* ---- Plugins of files and block devices ----------------------------------------------------------------------------
+ */
+
+static const struct fh_option file_direct[] = {{"direct", "true"}, {NULL, NULL}};
+#ifdef IOURING_PLUGIN
+static const struct fh_option iouring_buffered[] = {{"buffered", "true"}, {NULL, NULL}};
+#endif
+
+const struct posix_plugin posix_plugins[] = {
+    {"file", FILE_PLUGIN, NULL, file_direct, "direct = false", false},
+#ifdef IOURING_PLUGIN
+    {"iouring", IOURING_PLUGIN, iouring_buffered, NULL, "buffered = true", true},
+#endif
+};
+const int posix_plugin_count = sizeof(posix_plugins) / sizeof(posix_plugins[0]);
+
+const struct posix_plugin *posix_plugin = &posix_plugins[0];
+
+bool use_posix_plugin(int number)
+{
+	posix_plugin = &posix_plugins[number];
+	if (!posix_plugin->needs_io_uring || io_uring_is_allowed())
+		return true;
+	fprintf(stderr, "skipped: %s is not to be had here\n", posix_plugin->name);
+	return false;
 }
 
 /* ---- Odds and ends

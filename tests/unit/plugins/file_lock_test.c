@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plugin "file": no store is open for writing twice.
+ * The plugins of files: no store is open for writing twice.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +19,8 @@ static struct fh_unit *unit;
 
 static struct fh_spec spec_of(const char *name, uint32_t flags)
 {
-	return (struct fh_spec){.plugin = fh_load(FILE_PLUGIN),
+	return (struct fh_spec){.plugin = fh_load(posix_plugin->file),
+				.options = posix_plugin->buffered,
 				.path = name[0] == '/' || name[0] == '\0' ? name : in_scratch(name),
 				.flags = flags,
 				.size_bytes = flags & TGTKIT_OPEN_CREATE ? 4 * MIB : 0};
@@ -47,6 +48,8 @@ START_TEST(a_store_is_opened_for_writing_once)
 {
 	struct fh_unit *first;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("store", MIB);
 	ck_status(open_named("store", 0), 0);
 	first = unit;
@@ -63,6 +66,8 @@ START_TEST(readers_share_a_store_and_keep_a_writer_out)
 {
 	struct fh_unit *first;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("store", MIB);
 	ck_status(open_named("store", TGTKIT_OPEN_READ_ONLY), 0);
 	first = unit;
@@ -77,6 +82,8 @@ START_TEST(the_lock_outlives_other_closes_of_the_same_file)
 {
 	struct fh_unit *first;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("store", MIB);
 	ck_status(open_named("store", 0), 0);
 	first = unit;
@@ -115,6 +122,8 @@ START_TEST(the_process_that_holds_a_lock_is_named)
 	char expected[64];
 	pid_t child;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("store", MIB);
 	child = fork_locker(in_scratch("store"));
 	snprintf(expected, sizeof(expected), "locked for use by process %d", (int)child);
@@ -132,6 +141,8 @@ START_TEST(a_block_device_is_claimed)
 	const char *device;
 	int fd;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("disk", 4 * MIB);
 	device = loop_attach(in_scratch("disk"));
 	if (device == NULL)
@@ -155,10 +166,10 @@ TCase *file_lock_tests(void)
 
 	use_scratch(tests);
 	tcase_add_checked_fixture(tests, set_up_scratch, tear_down);
-	tcase_add_test(tests, a_store_is_opened_for_writing_once);
-	tcase_add_test(tests, readers_share_a_store_and_keep_a_writer_out);
-	tcase_add_test(tests, the_lock_outlives_other_closes_of_the_same_file);
-	tcase_add_test(tests, the_process_that_holds_a_lock_is_named);
-	tcase_add_test(tests, a_block_device_is_claimed);
+	tcase_add_loop_test(tests, a_store_is_opened_for_writing_once, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, readers_share_a_store_and_keep_a_writer_out, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, the_lock_outlives_other_closes_of_the_same_file, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, the_process_that_holds_a_lock_is_named, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, a_block_device_is_claimed, 0, posix_plugin_count);
 	return tests;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plugin "file": making, opening, locking, resizing, extents.  What goes wrong in service is in
- * file_failure_test.c.
+ * The plugins of files: making, opening, resizing, extents.  What goes wrong in service is in file_failure_test.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,12 +19,12 @@
 
 #define MIB (1u << 20)
 
-static const struct fh_option direct[] = {{"direct", "true"}, {NULL, NULL}};
 static struct fh_unit *unit;
 
 static struct fh_spec spec_of(const char *name, uint32_t flags)
 {
-	return (struct fh_spec){.plugin = fh_load(FILE_PLUGIN),
+	return (struct fh_spec){.plugin = fh_load(posix_plugin->file),
+				.options = posix_plugin->buffered,
 				.path = name[0] == '/' || name[0] == '\0' ? name : in_scratch(name),
 				.flags = flags,
 				.size_bytes = flags & TGTKIT_OPEN_CREATE ? 4 * MIB : 0};
@@ -56,6 +55,8 @@ START_TEST(a_new_store_is_sparse_private_and_of_the_size_asked_for)
 {
 	struct stat seen;
 
+	if (!use_posix_plugin(_i))
+		return;
 	ck_status(open_named("new", TGTKIT_OPEN_CREATE), 0);
 	ck_assert_uint_eq(fh_capabilities(unit)->size_bytes, 4 * MIB);
 	ck_assert_int_eq(stat(in_scratch("new"), &seen), 0);
@@ -68,6 +69,8 @@ END_TEST
 
 START_TEST(a_new_store_can_be_made_for_reading_only)
 {
+	if (!use_posix_plugin(_i))
+		return;
 	ck_status(open_named("new", TGTKIT_OPEN_CREATE | TGTKIT_OPEN_READ_ONLY), 0);
 	ck_assert_uint_eq(fh_capabilities(unit)->size_bytes, 4 * MIB);
 	ck_assert(fh_capabilities(unit)->flags & TGTKIT_READ_ONLY);
@@ -77,6 +80,8 @@ END_TEST
 
 START_TEST(an_existing_stores_own_size_wins_over_create)
 {
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("old", 3 * MIB);
 	ck_status(open_named("old", TGTKIT_OPEN_CREATE), 0);
 	ck_assert_uint_eq(fh_capabilities(unit)->size_bytes, 3 * MIB);
@@ -86,6 +91,8 @@ END_TEST
 
 START_TEST(an_empty_file_is_finished_by_create_and_refused_without)
 {
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("cut-short", 0);
 	ck_status(open_named("cut-short", 0), -EINVAL);
 	assert_says("is empty");
@@ -97,8 +104,11 @@ END_TEST
 
 START_TEST(a_store_without_a_size_is_not_made)
 {
-	struct fh_spec spec = spec_of("new", TGTKIT_OPEN_CREATE);
+	struct fh_spec spec;
 
+	if (!use_posix_plugin(_i))
+		return;
+	spec = spec_of("new", TGTKIT_OPEN_CREATE);
 	spec.size_bytes = 0;
 	ck_status(fh_check(&spec), -EINVAL);
 	ck_status(fh_open(&spec, &unit), -EINVAL);
@@ -109,8 +119,11 @@ END_TEST
 
 START_TEST(a_store_that_cannot_be_made_leaves_no_file)
 {
-	struct fh_spec spec = spec_of("new", TGTKIT_OPEN_CREATE);
+	struct fh_spec spec;
 
+	if (!use_posix_plugin(_i))
+		return;
+	spec = spec_of("new", TGTKIT_OPEN_CREATE);
 	/* More than any file system here holds in one file. */
 	spec.size_bytes = INT64_MAX;
 	ck_assert_int_lt(fh_open(&spec, &unit), 0);
@@ -141,6 +154,8 @@ START_TEST(other_kinds_of_file_are_refused_by_name)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	if (!use_posix_plugin(_i))
+		return;
 	ck_assert_int_eq(mkdir(in_scratch("folder"), 0755), 0);
 	ck_assert_int_eq(mkfifo(in_scratch("fifo"), 0600), 0);
 	strcpy(address.sun_path, in_scratch("socket"));
@@ -156,6 +171,8 @@ END_TEST
 
 START_TEST(what_is_missing_is_refused_by_name)
 {
+	if (!use_posix_plugin(_i))
+		return;
 	assert_refused("", 0, -EINVAL, "missing");
 	assert_refused("nowhere", 0, -ENOENT, "nowhere' does not exist");
 	assert_refused("no/folder", TGTKIT_OPEN_CREATE, -ENOENT, "no/folder' cannot be made");
@@ -166,6 +183,8 @@ START_TEST(a_file_without_write_permission_is_served_read_only_at_most)
 {
 	const bool is_root = geteuid() == 0;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("protected", MIB);
 	ck_assert_int_eq(chmod(in_scratch("protected"), 0444), 0);
 	if (is_root)
@@ -181,12 +200,15 @@ END_TEST
 
 START_TEST(direct_io_refuses_a_size_that_it_cannot_reach)
 {
-	struct fh_spec spec = spec_of("odd", 0);
+	struct fh_spec spec;
 
+	if (!use_posix_plugin(_i))
+		return;
+	spec = spec_of("odd", 0);
 	make_file("odd", MIB + 100);
-	spec.options = direct;
+	spec.options = posix_plugin->direct;
 	ck_status(fh_open(&spec, &unit), -EINVAL);
-	assert_says("use direct = false");
+	assert_says(posix_plugin->without_direct);
 	ck_status(open_named("odd", 0), 0);
 	ck_assert_uint_eq(fh_capabilities(unit)->size_bytes, MIB + 100);
 	fh_close(unit);
@@ -222,6 +244,8 @@ START_TEST(growth_from_outside_is_seen_by_refresh)
 {
 	unsigned char byte = 1;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("store", MIB);
 	ck_status(open_named("store", 0), 0);
 	ck_assert_int_eq(truncate(in_scratch("store"), 2 * MIB), 0);
@@ -237,6 +261,8 @@ START_TEST(resize_grows_and_shrinks_only_when_told_to)
 {
 	struct stat seen;
 
+	if (!use_posix_plugin(_i))
+		return;
 	make_file("store", 2 * MIB);
 	ck_status(open_named("store", 0), 0);
 	ck_status(fh_resize(unit, 3 * MIB, 0), 0);
@@ -258,10 +284,13 @@ END_TEST
 
 START_TEST(direct_io_grows_by_whole_units_only)
 {
-	struct fh_spec spec = spec_of("store", 0);
+	struct fh_spec spec;
 
+	if (!use_posix_plugin(_i))
+		return;
+	spec = spec_of("store", 0);
 	make_file("store", MIB);
-	spec.options = direct;
+	spec.options = posix_plugin->direct;
 	ck_status(fh_open(&spec, &unit), 0);
 	ck_assert_uint_gt(fh_capabilities(unit)->offset_alignment_bytes, 1);
 	ck_status(fh_resize(unit, MIB + 100, 0), -EINVAL);
@@ -281,6 +310,8 @@ START_TEST(extents_are_those_of_the_file)
 	static unsigned char data[MIB];
 	uint32_t count;
 
+	if (!use_posix_plugin(_i))
+		return;
 	memset(data, 7, sizeof(data));
 	ck_status(open_named("store", TGTKIT_OPEN_CREATE), 0);
 	ck_status(fh_write(unit, data, MIB, MIB, 0), 0);
@@ -319,6 +350,8 @@ START_TEST(discard_frees_space_and_zero_keeps_it_unless_it_may_not)
 	static unsigned char data[MIB];
 	blkcnt_t full;
 
+	if (!use_posix_plugin(_i))
+		return;
 	memset(data, 7, sizeof(data));
 	ck_status(open_named("store", TGTKIT_OPEN_CREATE), 0);
 	ck_status(fh_write(unit, data, MIB, 0, TGTKIT_REQUEST_FUA), 0);
@@ -361,7 +394,7 @@ START_TEST(direct_io_never_runs_on_a_worker)
 	const struct tgtkit_blocking *blocking = fh_load(FILE_PLUGIN)->blocking;
 	struct fh_spec spec = spec_of("store", TGTKIT_OPEN_CREATE);
 
-	spec.options = direct;
+	spec.options = posix_plugin->direct;
 	ck_status(fh_open(&spec, &unit), 0);
 	ck_assert_int_eq(blocking->preadv_nowait(fh_handle(unit), &piece, 1, 0), -EOPNOTSUPP);
 	ck_assert_int_eq(blocking->pwritev_nowait(fh_handle(unit), &piece, 1, 0), -EOPNOTSUPP);
@@ -421,22 +454,22 @@ TCase *file_tests(void)
 	use_scratch(tests);
 	tcase_add_checked_fixture(tests, set_up_scratch, tear_down);
 	tcase_set_timeout(tests, 60);
-	tcase_add_test(tests, a_new_store_is_sparse_private_and_of_the_size_asked_for);
-	tcase_add_test(tests, a_new_store_can_be_made_for_reading_only);
-	tcase_add_test(tests, an_existing_stores_own_size_wins_over_create);
-	tcase_add_test(tests, an_empty_file_is_finished_by_create_and_refused_without);
-	tcase_add_test(tests, a_store_without_a_size_is_not_made);
-	tcase_add_test(tests, a_store_that_cannot_be_made_leaves_no_file);
-	tcase_add_test(tests, other_kinds_of_file_are_refused_by_name);
-	tcase_add_test(tests, what_is_missing_is_refused_by_name);
-	tcase_add_test(tests, a_file_without_write_permission_is_served_read_only_at_most);
-	tcase_add_test(tests, direct_io_refuses_a_size_that_it_cannot_reach);
+	tcase_add_loop_test(tests, a_new_store_is_sparse_private_and_of_the_size_asked_for, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, a_new_store_can_be_made_for_reading_only, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, an_existing_stores_own_size_wins_over_create, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, an_empty_file_is_finished_by_create_and_refused_without, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, a_store_without_a_size_is_not_made, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, a_store_that_cannot_be_made_leaves_no_file, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, other_kinds_of_file_are_refused_by_name, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, what_is_missing_is_refused_by_name, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, a_file_without_write_permission_is_served_read_only_at_most, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, direct_io_refuses_a_size_that_it_cannot_reach, 0, posix_plugin_count);
 	tcase_add_test(tests, options_out_of_range_are_refused);
-	tcase_add_test(tests, growth_from_outside_is_seen_by_refresh);
-	tcase_add_test(tests, resize_grows_and_shrinks_only_when_told_to);
-	tcase_add_test(tests, direct_io_grows_by_whole_units_only);
-	tcase_add_test(tests, extents_are_those_of_the_file);
-	tcase_add_test(tests, discard_frees_space_and_zero_keeps_it_unless_it_may_not);
+	tcase_add_loop_test(tests, growth_from_outside_is_seen_by_refresh, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, resize_grows_and_shrinks_only_when_told_to, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, direct_io_grows_by_whole_units_only, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, extents_are_those_of_the_file, 0, posix_plugin_count);
+	tcase_add_loop_test(tests, discard_frees_space_and_zero_keeps_it_unless_it_may_not, 0, posix_plugin_count);
 	tcase_add_test(tests, what_is_cached_is_read_without_waiting);
 	tcase_add_test(tests, direct_io_never_runs_on_a_worker);
 	tcase_add_test(tests, many_threads_write_and_flush_at_a_time);

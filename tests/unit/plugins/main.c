@@ -14,6 +14,10 @@ int main(void)
 	suite_add_tcase(suite, file_tests());
 	suite_add_tcase(suite, file_lock_tests());
 	suite_add_tcase(suite, file_failure_tests());
+	suite_add_tcase(suite, posix_sync_tests());
+#ifdef IOURING_PLUGIN
+	suite_add_tcase(suite, iouring_tests());
+#endif
 	suite_add_tcase(suite, null_tests());
 	suite_add_tcase(suite, rig_tests());
 	suite_add_tcase(suite, manual_tests());

@@ -14,7 +14,13 @@ static const struct {
 	const char *plugin, *manual;
 } pages[] = {
     {FILE_PLUGIN, MANUALS "/file/tgtkit-file.7"},
+#ifdef IOURING_PLUGIN
+    {IOURING_PLUGIN, MANUALS "/iouring/tgtkit-iouring.7"},
+#endif
     {NULL_PLUGIN, MANUALS "/null/tgtkit-null.7"},
+#ifdef REMOTE_PLUGIN
+    {REMOTE_PLUGIN, MANUALS "/remote/tgtkit-remote.7"},
+#endif
 };
 
 /* The text of the section OPTIONS, to be freed. */
@@ -61,7 +67,8 @@ START_TEST(the_manual_page_lists_the_options_and_no_others)
 	for (const struct tgtkit_option *row = plugin->options; row->key != NULL; row++, in_table++) {
 		paragraph = paragraph_of(section, row->key);
 		ck_assert_msg(paragraph != NULL, "%s does not describe '%s'", pages[_i].manual, row->key);
-		snprintf(expected, sizeof(expected), "Default: %s.", row->default_value);
+		snprintf(expected, sizeof(expected), "Default: %s.",
+			 row->default_value == NULL ? "none" : row->default_value);
 		ck_assert_msg(strstr(paragraph, expected) != NULL, "%s: '%s' lacks '%s'", pages[_i].manual, row->key,
 			      expected);
 		free(paragraph);

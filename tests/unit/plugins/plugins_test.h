@@ -15,6 +15,8 @@ TCase *stores_tests(void);
 TCase *file_tests(void);
 TCase *file_lock_tests(void);
 TCase *file_failure_tests(void);
+TCase *iouring_tests(void);
+TCase *posix_sync_tests(void);
 TCase *null_tests(void);
 TCase *rig_tests(void);
 TCase *fake_host_tests(void);
@@ -43,6 +45,22 @@ void loop_detach(void);
 /* A tmpfs of `size_bytes` mounted at the scratch folder's "small"; NULL where that is not permitted here. */
 const char *small_tmpfs(unsigned size_bytes);
 void small_tmpfs_remove(void);
+
+/* Whether this process may use io_uring. */
+bool io_uring_is_allowed(void);
+
+/* The plugins that serve files and block devices: what holds for one holds for all. */
+struct posix_plugin {
+	const char *name, *file;
+	const struct fh_option *buffered, *direct; /* options for either way of I/O */
+	const char *without_direct;		   /* how messages call the first */
+	bool needs_io_uring;
+};
+extern const struct posix_plugin posix_plugins[];
+extern const int posix_plugin_count;
+/* The one that is tested: the first, or that of a test of this number.  false: it is not to be had here. */
+extern const struct posix_plugin *posix_plugin;
+bool use_posix_plugin(int number);
 
 /* Bytes that depend on the seed. */
 void fill(void *buffer, size_t length, uint32_t seed);

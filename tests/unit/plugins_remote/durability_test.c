@@ -89,7 +89,7 @@ START_TEST(a_write_that_was_in_flight_and_sent_again_is_not_lost)
 
 	if (!set_up_server(no_replay))
 		return;
-	kill(server.pid, SIGSTOP);
+	nbd_server_freeze(&server);
 	write = fh_start(unit, TGTKIT_WRITE, data, 4096, 0, 0);
 	flush = fh_start(unit, TGTKIT_FLUSH, NULL, 0, 0, 0);
 	restart();
@@ -217,10 +217,8 @@ END_TEST
 
 TCase *durability_tests(void)
 {
-	TCase *tests = tcase_create("durability");
+	TCase *tests = make_case("durability");
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, the_flush_after_an_outage_fails_once_if_nothing_could_be_replayed);
 	tcase_add_test(tests, an_outage_with_nothing_unflushed_costs_no_flush);
 	tcase_add_test(tests, an_unflushed_zero_counts_like_a_write);

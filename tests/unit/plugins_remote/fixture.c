@@ -12,17 +12,29 @@
 struct nbd_server server;
 struct fh_unit *unit;
 
-void set_up(void)
+#define TEST_LIMIT_S 120
+
+static void set_up(void)
 {
 	set_up_scratch();
 	server = (struct nbd_server){0};
 }
 
-void tear_down(void)
+static void tear_down(void)
 {
 	nbd_server_kill(&server, SIGKILL);
 	tear_down_scratch();
 	ck_assert_uint_eq(fh_violations(), 0);
+}
+
+TCase *make_case(const char *name)
+{
+	TCase *tests = tcase_create(name);
+
+	use_scratch(tests);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_set_timeout(tests, TEST_LIMIT_S);
+	return tests;
 }
 
 int try_open(const char *uri, const struct fh_option *options)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "remote_test.h"
+#include "unit/runner.h"
 
 int main(void)
 {
@@ -9,6 +10,8 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	if (unit_servers_are_left_out())
+		return UNIT_SKIPPED;
 	suite_add_tcase(suite, journal_tests());
 	suite_add_tcase(suite, open_tests());
 	suite_add_tcase(suite, tls_tests());

@@ -42,10 +42,8 @@ END_TEST
 
 TCase *manual_page_tests(void)
 {
-	TCase *tests = tcase_create("manual page");
+	TCase *tests = make_case("manual page");
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, the_backend_of_the_manual_page_is_a_disk);
 	return tests;
 }

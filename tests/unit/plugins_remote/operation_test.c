@@ -212,10 +212,8 @@ END_TEST
 
 TCase *operation_tests(void)
 {
-	TCase *tests = tcase_create("operations");
+	TCase *tests = make_case("operations");
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, flags_reach_the_server);
 	tcase_add_test(tests, a_zero_that_is_not_fast_goes_in_pieces);
 	tcase_add_test(tests, a_zero_without_unmap_leaves_no_hole_and_one_with_it_does);

@@ -33,6 +33,7 @@ static bool set_up_server(const struct fh_option *options)
 	nbd_server_start(&server, in_scratch("socket"), ARGUMENTS("nbdkit", "-f", "file", in_scratch("disk")));
 	fill(data, sizeof(data), 9);
 	open_unit(options);
+	wait_for_counter("connections", options == short_timeout_four ? 4 : 1);
 	return true;
 }
 
@@ -130,7 +131,7 @@ START_TEST(a_hanging_server_is_given_up_and_its_late_writes_harm_nobody)
 	if (!set_up_server(short_timeouts[_i]))
 		return;
 	ck_status(fh_read(unit, seen, 4096, 0), 0);
-	kill(server.pid, SIGSTOP);
+	nbd_server_freeze(&server);
 	memset(seen, 1, 4096);
 	old = fh_start(unit, TGTKIT_WRITE, seen, 4096, 8192, 0);
 	ck_status(fh_wait(old), -ETIMEDOUT);
@@ -178,7 +179,7 @@ START_TEST(what_waits_can_be_cancelled)
 
 	if (!set_up_server(NULL))
 		return;
-	kill(server.pid, SIGSTOP);
+	nbd_server_freeze(&server);
 	first = fh_start(unit, TGTKIT_WRITE, data, 4096, 0, 0);
 	second = fh_start(unit, TGTKIT_WRITE, data, 4096, 0, 0);
 	fh_cancel(second);
@@ -249,10 +250,8 @@ END_TEST
 
 TCase *outage_tests(void)
 {
-	TCase *tests = tcase_create("outages");
+	TCase *tests = make_case("outages");
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, requests_wait_for_the_timeout_and_the_host_is_told, 0, 2);
 	tcase_add_test(tests, an_idle_unit_notices_too);
 	tcase_add_test(tests, a_flush_with_nothing_to_do_succeeds_without_the_server);

@@ -27,9 +27,8 @@ TCase *manual_page_tests(void);
 extern struct nbd_server server;
 extern struct fh_unit *unit;
 
-/* Fixture: a scratch folder; afterwards the server is killed, and no rule was broken. */
-void set_up(void);
-void tear_down(void);
+/* With a scratch folder for each test; afterwards the server is killed, and no rule was broken. */
+TCase *make_case(const char *name);
 
 /* Starts a server on a socket in the scratch folder; the test is over if the program is not installed. */
 #define serve(...)                                                                                                     \

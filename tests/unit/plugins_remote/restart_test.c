@@ -214,7 +214,7 @@ START_TEST(an_old_write_never_lands_on_a_newer_one)
 	serve("nbdkit", "-f", "file", in_scratch("disk"));
 	open_unit(connections[_i]);
 	for (unsigned round = 0; round < 30; round++) {
-		kill(server.pid, SIGSTOP);
+		nbd_server_freeze(&server);
 		first = fh_start(unit, TGTKIT_WRITE, old, sizeof(old), 4096, 0);
 		second = fh_start(unit, TGTKIT_WRITE, new, sizeof(new), 4096 + 512, 0);
 		nbd_server_kill(&server, SIGKILL);
@@ -239,7 +239,7 @@ START_TEST(a_server_that_reads_only_part_of_a_write_is_sent_all_of_it_again)
 		struct fh_pending *pending;
 
 		/* More than a socket holds. */
-		kill(server.pid, SIGSTOP);
+		nbd_server_freeze(&server);
 		fill(large, sizeof(large), round);
 		pending = fh_start(unit, TGTKIT_WRITE, large, sizeof(large), 0, 0);
 		nbd_server_kill(&server, SIGKILL);
@@ -285,10 +285,8 @@ END_TEST
 
 TCase *restart_tests(void)
 {
-	TCase *tests = tcase_create("restarts");
+	TCase *tests = make_case("restarts");
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, a_restarted_file_server_loses_nothing, 0, 2);
 	tcase_add_loop_test(tests, so_does_one_on_tcp, 0, 2);
 	tcase_add_test(tests, a_restarted_server_that_forgets_is_given_everything_again);

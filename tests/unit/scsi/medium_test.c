@@ -192,7 +192,20 @@ START_TEST(prevented_medium_stays)
 	harness_expect_sense((struct request){.cdb = EJECT}, 5, 0x5302);
 	harness_expect_good((struct request){.nexus = harness.other, .cdb = ALLOW});
 	harness_expect_good((struct request){.cdb = EJECT});
+	harness_expect_good((struct request){.cdb = PREVENT});
+	harness_expect_sense((struct request){.cdb = LOAD}, 5, 0x5302);
+	harness_expect_good((struct request){.cdb = ALLOW});
 	harness_expect_good((struct request){.cdb = LOAD});
+}
+END_TEST
+
+START_TEST(stopping_and_power_conditions_eject_nothing)
+{
+	harness_expect_good((struct request){.cdb = {0x1b}});
+	harness_expect_good((struct request){.cdb = TEST_UNIT_READY});
+	for (uint8_t condition = 1; condition < 16; condition++)
+		harness_expect_good((struct request){.cdb = {0x1b, 1, 0, 0, (uint8_t)(condition << 4 | 2), 0}});
+	harness_expect_good((struct request){.cdb = TEST_UNIT_READY});
 }
 END_TEST
 
@@ -240,6 +253,7 @@ Suite *medium_suite(void)
 	suite_add_tcase(suite, tests);
 	harness_add_fixture(removable, setup_removable, harness_teardown);
 	tcase_add_test(removable, prevented_medium_stays);
+	tcase_add_test(removable, stopping_and_power_conditions_eject_nothing);
 	tcase_add_test(removable, prevention_goes_with_its_nexus);
 	tcase_add_test(removable, prevention_goes_with_a_reset);
 	tcase_add_test(removable, fixed_media_know_no_prevention);

@@ -132,6 +132,8 @@ START_TEST(read_only_unit_takes_no_write)
 	expect_write_protected((struct request){.cdb = WRITE_10(0, 1)});
 	expect_write_protected((struct request){.cdb = {0x42}});
 	expect_write_protected((struct request){.cdb = {0x93, 0, [13] = 1}});
+	/* The CDB's own faults come first. */
+	harness_expect_sense((struct request){.cdb = WRITE_10(HARNESS_BLOCKS, 1)}, 5, SCSI_ASC_LBA_OUT_OF_RANGE);
 	harness_expect_good((struct request){.cdb = READ_10(0, 1)});
 	harness_expect_good((struct request){.cdb = {0x35}});
 }

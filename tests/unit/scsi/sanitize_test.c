@@ -46,6 +46,16 @@ START_TEST(overwrite_writes_the_pattern_everywhere)
 }
 END_TEST
 
+/* Who comes back to a small unit after a reset still finds it in progress. */
+START_TEST(overwrite_takes_its_time)
+{
+	uint64_t begin_ns = rt_loop_now_ns(harness.worker->loop);
+
+	harness_expect_good(overwrite(0, 1, 1));
+	ck_assert_uint_ge(rt_loop_now_ns(harness.worker->loop) - begin_ns, 500000000);
+}
+END_TEST
+
 START_TEST(overwrite_inverts_between_passes)
 {
 	list[4] = 0x0f;
@@ -198,6 +208,7 @@ Suite *sanitize_suite(void)
 
 	harness_add_fixture(tests, setup, harness_teardown);
 	tcase_add_test(tests, overwrite_writes_the_pattern_everywhere);
+	tcase_add_test(tests, overwrite_takes_its_time);
 	tcase_add_test(tests, overwrite_inverts_between_passes);
 	tcase_add_test(tests, block_erase_unmaps_everything);
 	tcase_add_test(tests, parameters_are_checked);
