@@ -75,7 +75,8 @@ struct iscsi_task *iscsi_task_create(struct iscsi_session *session, const uint8_
 
 	if (!task)
 		return NULL;
-	memset(task, 0, sizeof *task);
+	scsi_command_clear(&task->command);
+	memset((char *)task + sizeof task->command, 0, sizeof *task - sizeof task->command);
 	task->session = session;
 	task->references = 1;
 	task->initiator_task_tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG);

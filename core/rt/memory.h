@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <tgtkit/plugin.h>
 
@@ -30,13 +31,19 @@ enum rt_memory_class {
 #define RT_BUFFER_MAXIMUM_SEGMENTS    32u
 
 /* Data memory as a list of segments: each begins on a page, and all but the last are whole pages long.  A buffer may
- * be filled by several takes; the segments simply follow one another.  Zeroed means empty. */
+ * be filled by several takes; the segments simply follow one another.  Zeroed, or cleared, means empty. */
 struct rt_buffer {
-	struct tgtkit_segment segments[RT_BUFFER_MAXIMUM_SEGMENTS];
 	uint32_t segment_count;
 	uint32_t length_bytes;
 	uint32_t pages[RT_MEMORY_CLASSES]; /* held, by class */
+	struct tgtkit_segment segments[RT_BUFFER_MAXIMUM_SEGMENTS];
 };
+
+/* Makes fresh memory an empty buffer; the segments, which are most of it, need no touch. */
+static inline void rt_buffer_clear(struct rt_buffer *buffer)
+{
+	memset(buffer, 0, offsetof(struct rt_buffer, segments));
+}
 
 /* Waits until its class has room; first come, first served. */
 struct rt_memory_waiter {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A SCSI command on its way through the device server.  Memory of the transport (embedded in its task), which zeroes it
+ * A SCSI command on its way through the device server.  Memory of the transport (embedded in its task), which clears it
  * first; everything is called on the nexus's worker.
  *
  *     prepare -> (the transport collects data-out) -> execute -> done -> (the transport sends) -> release
@@ -10,7 +10,9 @@
 #define TGTKIT_SCSI_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "rt/list.h"
 #include "rt/memory.h"
@@ -63,17 +65,12 @@ struct scsi_command {
 	enum scsi_direction direction;
 	uint32_t transfer_length; /* bytes that the CDB asks to move; for DATA_OUT what the transport has to collect */
 
-	/* Data-out: the transport takes the memory (WINDOW or SOLICITED class) and fills it from the first byte on,
-	 * with at most transfer_length bytes (fewer when the initiator's expected length is smaller); it gives it back
-	 * when the command is done. */
-	struct rt_buffer data_out;
-	uint32_t data_out_length;
+	uint32_t data_out_length; /* bytes of data_out */
 
 	/* The result. */
-	struct rt_buffer data_in; /* of READ class; given back by scsi_command_release */
-	uint32_t data_in_length;  /* bytes of data_in that are valid; 0 unless direction is DATA_IN */
-	uint8_t status;		  /* enum scsi_status */
-	bool aborted;		  /* ended by task management of its own nexus: no response is sent */
+	uint32_t data_in_length; /* bytes of data_in that are valid; 0 unless direction is DATA_IN */
+	uint8_t status;		 /* enum scsi_status */
+	bool aborted;		 /* ended by task management of its own nexus: no response is sent */
 	uint8_t sense_length;
 	uint8_t sense[SCSI_SENSE_BYTES];
 
@@ -84,7 +81,7 @@ struct scsi_command {
 	struct rt_deferred finish;
 	struct rt_memory_waiter memory_waiter;
 	struct store_request io;
-	uint64_t started_ns; /* by the clock of the turn; 0: not yet */
+	uint64_t started_ns;			      /* by the clock of the turn; 0: not yet */
 	uint64_t lba, blocks;			      /* decoded from the CDB by its table row */
 	uint64_t progress;			      /* blocks or bytes done, of a command in several steps */
 	void *private_state;			      /* of a command in several steps; freed before done */
@@ -96,7 +93,23 @@ struct scsi_command {
 	uint8_t step;
 	bool internal; /* a step of a copy: a unit attention is left to the commands of the initiator */
 	bool registered, barrier, cancelled, silently, in_store, hung;
+
+	/* Last, and cleared by themselves: see scsi_command_clear.
+	 * Data-out: the transport takes the memory (WINDOW or SOLICITED class) and fills it from the first byte on,
+	 * with at most transfer_length bytes (fewer when the initiator's expected length is smaller); it gives it back
+	 * when the command is done. */
+	struct rt_buffer data_out;
+	struct rt_buffer data_in; /* of READ class; given back by scsi_command_release */
 };
+
+/* What the transport does with fresh memory before it fills in the command.  The lists of segments, two thirds of it,
+ * stay as they are: a command is begun for every I/O. */
+static inline void scsi_command_clear(struct scsi_command *command)
+{
+	memset(command, 0, offsetof(struct scsi_command, data_out));
+	rt_buffer_clear(&command->data_out);
+	rt_buffer_clear(&command->data_in);
+}
 
 /* Checks LUN, CDB, unit attention, reservation and access.  true: collect transfer_length bytes if direction is
  * DATA_OUT, then execute.  false: answered, status and sense are set, `done` is not called; release it when sent. */
