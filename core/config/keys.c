@@ -177,6 +177,8 @@ static const struct conf_key parameter_keys[] = {
      .minimum = 1, .maximum = 8},
     {"max_queued_commands", CONF_U32, CONF_LIVE, AT(iscsi_target_parameters, max_queued_commands), .fallback = "128",
      .minimum = 8, .maximum = 4096},
+    {"async_event_reporting", CONF_BOOL, CONF_LIVE, AT(iscsi_target_parameters, async_event_reporting),
+     .fallback = "false"},
 };
 static const struct conf_table parameter_table = TABLE("parameters", parameter_keys);
 

@@ -19,6 +19,7 @@
 #define MICROSECONDS	      1000000ull
 #define LAST_WORDS_AT_STOP_US (MICROSECONDS / 2)
 #define LAST_WORDS_US	      (2 * MICROSECONDS)
+#define LOGOUT_TIME_S	      3u
 
 /* The peer may still be sending; nobody wants it any more. */
 static void discard_input(struct iscsi_connection *connection)
@@ -46,6 +47,7 @@ static void socket_ready(struct rt_fd *self, uint32_t events)
 		discard_input(connection);
 		break;
 	case ISCSI_CONNECTION_WAITS_FOR_SESSION:
+	case ISCSI_CONNECTION_LEAVES:
 	case ISCSI_CONNECTION_LAST_WORDS:
 		if (events & RT_FD_ERROR)
 			iscsi_connection_close(connection, "connection reset by the initiator");
@@ -155,6 +157,10 @@ void iscsi_connection_close(struct iscsi_connection *connection, const char *rea
 	drop_login(connection);
 	if (connection->session)
 		iscsi_session_close(connection->session);
+	if (connection->leaving_session)
+		connection->leaving_session->leaver = NULL;
+	if (connection->farewell)
+		iscsi_output_release(connection, connection->farewell);
 	iscsi_receiver_reset(&connection->receiver);
 	iscsi_transmitter_clear(connection);
 	iscsi_text_exchange_free(connection->text_exchange);
@@ -184,6 +190,45 @@ void iscsi_connection_finish(struct iscsi_connection *connection)
 		(void)rt_fd_modify(&connection->socket, 0);
 }
 
+void iscsi_connection_leave(struct iscsi_connection *connection)
+{
+	struct iscsi_session *session = connection->session;
+
+	connection->state = ISCSI_CONNECTION_LEAVES;
+	/* scsi_nexus_close has a time limit of its own. */
+	rt_timer_cancel(&connection->timer);
+	if (!connection->transmitter.waits_for_room)
+		(void)rt_fd_modify(&connection->socket, 0);
+	if (session->nexus) {
+		connection->leaving_session = session;
+		session->leaver = connection;
+		iscsi_session_close(session);
+	} else {
+		iscsi_session_close(session);
+		iscsi_logout_finish(connection, true);
+	}
+}
+
+static void logout_timed_out(struct rt_timer *timer)
+{
+	struct iscsi_connection *connection = RT_CONTAINER_OF(timer, struct iscsi_connection, timer);
+
+	rt_log(RT_LOG_INFO, "%s: %s has not logged out although it was asked to; dropping the connection",
+	       connection->peer, connection->session->initiator_name);
+	iscsi_async_drop_connection(connection);
+	iscsi_connection_finish(connection);
+}
+
+void iscsi_connection_request_logout(struct iscsi_connection *connection)
+{
+	if (connection->waits_for_logout || connection->state != ISCSI_CONNECTION_FULL_FEATURE)
+		return;
+	connection->waits_for_logout = true;
+	iscsi_async_logout_request(connection, LOGOUT_TIME_S);
+	connection->timer.expired = logout_timed_out;
+	rt_timer_arm(connection->worker->rt->loop, &connection->timer, LOGOUT_TIME_S * MICROSECONDS);
+}
+
 void iscsi_connection_linger(struct iscsi_connection *connection)
 {
 	connection->state = ISCSI_CONNECTION_LINGERS;
@@ -200,7 +245,7 @@ void iscsi_connection_check_drained(struct iscsi_connection *connection)
 	if (connection->state != ISCSI_CONNECTION_FULL_FEATURE || !rt_list_is_empty(&session->tasks) ||
 	    session->functions_under_way)
 		return;
-	iscsi_async_message(connection, ISCSI_ASYNC_DROP_ALL, 0);
+	iscsi_async_drop_all(connection);
 	iscsi_connection_finish(connection);
 }
 
@@ -209,7 +254,7 @@ void iscsi_connection_drain(struct iscsi_connection *connection)
 	connection->draining = true;
 	if (connection->state == ISCSI_CONNECTION_FULL_FEATURE)
 		iscsi_connection_check_drained(connection);
-	else
+	else if (connection->state != ISCSI_CONNECTION_LEAVES)
 		iscsi_connection_close(connection, NULL);
 }
 

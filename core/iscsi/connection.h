@@ -24,6 +24,7 @@ enum iscsi_connection_state {
 	ISCSI_CONNECTION_LOGIN,
 	ISCSI_CONNECTION_WAITS_FOR_SESSION, /* the old session of the same name is being ended */
 	ISCSI_CONNECTION_FULL_FEATURE,
+	ISCSI_CONNECTION_LEAVES,     /* nothing more is read; the session is ending, then the farewell goes out */
 	ISCSI_CONNECTION_LAST_WORDS, /* nothing more is read; the session is gone; what is queued goes out */
 	ISCSI_CONNECTION_LINGERS, /* all is sent: waits for the peer to close, lest a reset overtake the last words */
 	ISCSI_CONNECTION_CLOSED,  /* off the loop; freed with the last output that refers to it */
@@ -38,8 +39,9 @@ struct iscsi_connection {
 	uint64_t last_received_ns;
 	uint64_t ping_sent_ns; /* of a NOP-In whose answer is awaited; 0: none */
 	bool stat_sn_known;
-	bool logged_in; /* has been, also when the session is gone */
-	bool draining;	/* no new commands: the server is stopping */
+	bool logged_in;	       /* has been, also when the session is gone */
+	bool draining;	       /* no new commands: the server is stopping */
+	bool waits_for_logout; /* the initiator was asked to: no new commands */
 	uint16_t portal_group_tag;
 	uint16_t cid;
 	uint32_t stat_sn;      /* of the next response */
@@ -52,6 +54,9 @@ struct iscsi_connection {
 	struct iscsi_directory *login_directory;
 	struct iscsi_registry_claim *claim; /* while WAITS_FOR_SESSION */
 	struct iscsi_session *session;
+	/* While LEAVES: the response to the logout, and the session that has to end before. */
+	struct iscsi_output *farewell;
+	struct iscsi_session *leaving_session;
 	struct iscsi_text_exchange *text_exchange;
 	struct rt_deferred destroy;
 };
@@ -65,6 +70,11 @@ void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal
 void iscsi_connection_close(struct iscsi_connection *connection, const char *reason);
 /* Ends the session, sends what is queued, then closes. */
 void iscsi_connection_finish(struct iscsi_connection *connection);
+/* Ends the session, then calls iscsi_logout_finish with connection->farewell set. */
+void iscsi_connection_leave(struct iscsi_connection *connection);
+/* The initiator may not stay: asks it to log out and takes no new commands; if it does not in time, the connection is
+ * dropped. */
+void iscsi_connection_request_logout(struct iscsi_connection *connection);
 /* All of the last words are out. */
 void iscsi_connection_linger(struct iscsi_connection *connection);
 /* A step back from work: closes if draining and idle. */

@@ -29,6 +29,7 @@ struct iscsi_target_parameters {
 	uint32_t max_burst_length, first_burst_length;
 	uint32_t max_outstanding_r2t; /* 1 to 8 */
 	uint32_t max_queued_commands; /* the largest command window of a session, 8 to 4096 */
+	bool async_event_reporting;   /* a change of the LUNs is an asynchronous message, too */
 };
 
 /* A target seen through one of its portal groups: a SCSI target port. */
@@ -64,7 +65,7 @@ struct iscsi_authentication {
 	bool required; /* CHAP; without users nobody passes */
 	const struct iscsi_user *users;
 	size_t user_count;
-	struct iscsi_account mutual;		      /* who the target is to an initiator that asks */
+	struct iscsi_account mutual;		     /* who the target is to an initiator that asks */
 	const enum iscsi_chap_algorithm *algorithms; /* best first; none: all of them, the strongest first */
 	size_t algorithm_count;
 };
@@ -121,8 +122,8 @@ void iscsi_directory_drop(struct iscsi_directory *directory);
 const struct iscsi_target *iscsi_directory_find_target(const struct iscsi_directory *directory, const char *name);
 const struct iscsi_target_port *iscsi_target_find_port(const struct iscsi_target *target, uint16_t tag);
 
-/* The LUN map for an initiator at an address; NULL: it is not admitted.  `address` may be NULL: not known, so that rules
- * about addresses do not match. */
+/* The LUN map for an initiator at an address; NULL: it is not admitted.  `address` may be NULL: not known, so that
+ * rules about addresses do not match. */
 struct scsi_lun_map *iscsi_target_admit(const struct iscsi_target *target, const char *initiator_name,
 					const struct sockaddr_storage *address);
 /* "192.0.2.0/24", "2001:db8::/32", or an address alone.  0 or -EINVAL; bits beyond the prefix must be zero. */

@@ -13,7 +13,9 @@
 static bool is_held(const struct iscsi_session *session, uint32_t cmd_sn)
 {
 	RT_LIST_FOR_EACH (node, &session->held) {
-		if (RT_CONTAINER_OF(node, struct iscsi_held_pdu, node)->cmd_sn == cmd_sn)
+		const struct iscsi_held_pdu *held = RT_CONTAINER_OF(node, struct iscsi_held_pdu, node);
+
+		if (held->cmd_sn == cmd_sn && !held->immediate)
 			return true;
 	}
 	return false;
@@ -33,17 +35,31 @@ enum iscsi_order iscsi_command_order(const struct iscsi_session *session, const 
 	return ISCSI_BEFORE_ITS_TURN;
 }
 
+/* An immediate one comes before the one that has this number. */
+static bool goes_before(const struct iscsi_held_pdu *held, const struct iscsi_held_pdu *other)
+{
+	if (held->immediate && !other->immediate && held->cmd_sn == other->cmd_sn)
+		return true;
+	return rt_serial_before(held->cmd_sn, other->cmd_sn);
+}
+
 void iscsi_held_insert(struct iscsi_session *session, struct iscsi_held_pdu *held)
 {
 	struct rt_list *before = &session->held;
 
 	RT_LIST_FOR_EACH (node, &session->held) {
-		if (rt_serial_before(held->cmd_sn, RT_CONTAINER_OF(node, struct iscsi_held_pdu, node)->cmd_sn)) {
+		if (goes_before(held, RT_CONTAINER_OF(node, struct iscsi_held_pdu, node))) {
 			before = node;
 			break;
 		}
 	}
 	rt_list_append(before, &held->node);
+}
+
+void iscsi_held_remove(struct iscsi_session *session, struct iscsi_held_pdu *held)
+{
+	rt_list_remove(&held->node);
+	session->held_bytes -= held->charged_bytes;
 }
 
 /* A NOP-Out that wants no answer. */
@@ -112,10 +128,11 @@ void iscsi_deliver_held(struct iscsi_connection *connection)
 	while (connection->state == ISCSI_CONNECTION_FULL_FEATURE && !rt_list_is_empty(&session->held)) {
 		struct iscsi_held_pdu *held = RT_CONTAINER_OF(session->held.next, struct iscsi_held_pdu, node);
 
-		if (held->cmd_sn != session->exp_cmd_sn)
+		if (held->immediate ? rt_serial_before(session->exp_cmd_sn, held->cmd_sn)
+				    : held->cmd_sn != session->exp_cmd_sn)
 			return;
-		rt_list_remove(&held->node);
-		session->exp_cmd_sn++;
+		iscsi_held_remove(session, held);
+		session->exp_cmd_sn += !held->immediate;
 		deliver_one(connection, held);
 		free(held);
 	}
@@ -127,16 +144,40 @@ void iscsi_command_taken(struct iscsi_connection *connection, const uint8_t *bhs
 	iscsi_deliver_held(connection);
 }
 
+/* Whatever the window, an initiator that leaves a gap open holds no more of our memory than this. */
+#define MOST_HELD_BYTES (1u << 20)
+
+static void refuse_to_hold(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	if (iscsi_pdu_is_immediate(bhs)) {
+		iscsi_reject(connection, bhs, ISCSI_REJECT_TOO_MANY_IMMEDIATE_COMMANDS);
+		return;
+	}
+	/* Its number cannot be given back. */
+	rt_log(RT_LOG_WARNING, "%s: too much was sent before its turn; closing the connection", connection->peer);
+	iscsi_reject(connection, bhs, ISCSI_REJECT_PROTOCOL_ERROR);
+	iscsi_connection_finish(connection);
+}
+
 static void hold_pdu(struct iscsi_connection *connection, const uint8_t *bhs, const uint8_t *data, uint32_t length)
 {
-	struct iscsi_held_pdu *held = malloc(sizeof *held + length);
+	struct iscsi_session *session = connection->session;
+	struct iscsi_held_pdu *held;
 
+	if (sizeof *held + length > MOST_HELD_BYTES - session->held_bytes) {
+		refuse_to_hold(connection, bhs);
+		return;
+	}
+	held = malloc(sizeof *held + length);
 	if (!held) {
 		iscsi_connection_close(connection, "out of memory");
 		return;
 	}
 	memset(held, 0, sizeof *held);
 	held->cmd_sn = rt_get_be32(bhs + ISCSI_AT_CMD_SN);
+	held->immediate = iscsi_pdu_is_immediate(bhs);
+	held->charged_bytes = (uint32_t)sizeof *held + length;
+	session->held_bytes += held->charged_bytes;
 	held->data_bytes = length;
 	memcpy(held->bhs, bhs, ISCSI_BHS_BYTES);
 	if (length)
@@ -183,12 +224,54 @@ static void handle(struct iscsi_connection *connection, const uint8_t *bhs, cons
 	}
 }
 
+/* RFC 7143 4.2.3.3: what a target reset covers and has not come counts as received and ended with the rest. */
+static void plug_gaps(struct iscsi_connection *connection, uint32_t cmd_sn)
+{
+	struct iscsi_session *session = connection->session;
+
+	iscsi_deliver_held(connection);
+	while (connection->state == ISCSI_CONNECTION_FULL_FEATURE && rt_serial_before(session->exp_cmd_sn, cmd_sn)) {
+		session->exp_cmd_sn++;
+		iscsi_deliver_held(connection);
+	}
+}
+
+static bool is_ahead(const struct iscsi_session *session, uint32_t cmd_sn)
+{
+	return rt_serial_before(session->exp_cmd_sn, cmd_sn) && !rt_serial_before(session->max_cmd_sn + 1, cmd_sn);
+}
+
+/* A function that covers more than one task takes effect on all commands before it, immediate or not. */
+static bool waits_for_commands(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	uint32_t cmd_sn = rt_get_be32(bhs + ISCSI_AT_CMD_SN);
+
+	if (!iscsi_pdu_is_immediate(bhs) || iscsi_pdu_opcode(bhs) != ISCSI_TASK_MANAGEMENT_REQUEST ||
+	    !is_ahead(connection->session, cmd_sn))
+		return false;
+	switch (iscsi_task_management_scope(bhs)) {
+	case ISCSI_FUNCTION_OF_UNIT:
+		return true;
+	case ISCSI_FUNCTION_OF_TARGET:
+		plug_gaps(connection, cmd_sn);
+		return false;
+	default:
+		return false;
+	}
+}
+
 /* A numbered or immediate PDU other than SCSI Command. */
 static void in_order(struct iscsi_connection *connection, const uint8_t *bhs, const uint8_t *data)
 {
 	/* Data of a PDU that has no use for any was dropped. */
 	uint32_t length = data ? connection->receiver.data_bytes : 0;
 
+	if (waits_for_commands(connection, bhs)) {
+		hold_pdu(connection, bhs, NULL, 0);
+		return;
+	}
+	if (connection->state != ISCSI_CONNECTION_FULL_FEATURE)
+		return;
 	switch (iscsi_command_order(connection->session, bhs)) {
 	case ISCSI_OUTSIDE_WINDOW:
 		break;

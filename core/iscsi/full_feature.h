@@ -15,8 +15,10 @@
 struct iscsi_held_pdu {
 	struct rt_list node;
 	uint32_t cmd_sn;
+	bool immediate;		 /* waits for what comes before this number, and has none of its own */
 	struct iscsi_task *task; /* or NULL, and then: */
 	uint32_t data_bytes;
+	uint32_t charged_bytes; /* to the session */
 	uint8_t bhs[ISCSI_BHS_BYTES];
 	uint8_t data[];
 };
@@ -42,6 +44,7 @@ void iscsi_held_forget_task(struct iscsi_session *session, const struct iscsi_ta
  * comes. */
 void iscsi_held_insert_placeholder(struct iscsi_connection *connection, uint32_t cmd_sn);
 void iscsi_held_insert(struct iscsi_session *session, struct iscsi_held_pdu *held);
+void iscsi_held_remove(struct iscsi_session *session, struct iscsi_held_pdu *held); /* the caller frees it */
 
 /* One function per PDU, each in a file of its own. */
 void iscsi_scsi_command_header(struct iscsi_connection *connection, const uint8_t *bhs); /* scsi_request.c */
@@ -51,14 +54,19 @@ void iscsi_nop_in_ping(struct iscsi_connection *connection, bool wants_answer);
 void iscsi_text_request(struct iscsi_connection *connection, const uint8_t *bhs, const uint8_t *data, uint32_t length);
 void iscsi_text_exchange_free(struct iscsi_text_exchange *exchange);
 void iscsi_logout_request(struct iscsi_connection *connection, const uint8_t *bhs);
+/* The session that was logged out of has ended, or not in time: answers. */
+void iscsi_logout_finish(struct iscsi_connection *connection, bool all_ended);
+/* What an immediate function has to wait for, RFC 7143 4.2.3.3: all commands before it, or nothing. */
+enum iscsi_function_scope { ISCSI_FUNCTION_OF_TASK, ISCSI_FUNCTION_OF_UNIT, ISCSI_FUNCTION_OF_TARGET };
+enum iscsi_function_scope iscsi_task_management_scope(const uint8_t *bhs);
 void iscsi_task_management_request(struct iscsi_connection *connection, const uint8_t *bhs);
 void iscsi_reject(struct iscsi_connection *connection, const uint8_t *bhs, enum iscsi_reject_reason reason);
 
-enum iscsi_async_event {
-	ISCSI_ASYNC_LOGOUT_REQUEST = 1,
-	ISCSI_ASYNC_DROP_CONNECTION = 2,
-	ISCSI_ASYNC_DROP_ALL = 3,
-};
-void iscsi_async_message(struct iscsi_connection *connection, enum iscsi_async_event event, uint16_t parameter3);
+/* async_message.c; RFC 7143 11.9. */
+void iscsi_async_luns_changed(struct iscsi_connection *connection); /* SCSI event: REPORTED LUNS DATA HAS CHANGED */
+void iscsi_async_logout_request(struct iscsi_connection *connection, uint16_t time_s);
+void iscsi_async_drop_connection(struct iscsi_connection *connection);
+void iscsi_async_drop_all(struct iscsi_connection *connection);
+void iscsi_async_task_termination(struct iscsi_connection *connection, uint16_t lun);
 
 #endif

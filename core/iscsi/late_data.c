@@ -2,6 +2,7 @@
 #include "iscsi/late_data.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "iscsi/task.h"
 
@@ -13,6 +14,10 @@ struct iscsi_late_data {
 	uint32_t initiator_task_tag;
 	bool unsolicited;
 	uint32_t bursts; /* solicited ones that have not come in whole */
+	/* Ended by another nexus: the initiator was told by an asynchronous message and will say that it has stopped.
+	 */
+	bool terminated;
+	uint8_t lun[8];
 };
 
 static void forget(struct iscsi_session *session, struct iscsi_late_data *late)
@@ -46,6 +51,8 @@ void iscsi_late_data_expect(struct iscsi_task *task)
 	late->initiator_task_tag = task->initiator_task_tag;
 	late->unsolicited = task->unsolicited_open;
 	late->bursts = task->r2ts_outstanding;
+	late->terminated = task->command.status == SCSI_TASK_ABORTED;
+	memcpy(late->lun, task->command.lun, sizeof late->lun);
 	rt_list_append(&session->late_data, &late->node);
 	if (++session->late_data_count > MOST_LATE_DATA)
 		forget(session, RT_CONTAINER_OF(session->late_data.next, struct iscsi_late_data, node));
@@ -75,6 +82,19 @@ void iscsi_late_data_forget(struct iscsi_session *session, uint32_t initiator_ta
 
 	if (late)
 		forget(session, late);
+}
+
+void iscsi_late_data_stopped(struct iscsi_session *session, const uint8_t lun[static 8])
+{
+	struct rt_list *node = session->late_data.next;
+
+	while (node != &session->late_data) {
+		struct iscsi_late_data *late = RT_CONTAINER_OF(node, struct iscsi_late_data, node);
+
+		node = node->next;
+		if (late->terminated && memcmp(late->lun, lun, sizeof late->lun) == 0)
+			forget(session, late);
+	}
 }
 
 void iscsi_late_data_clear(struct iscsi_session *session)

@@ -18,6 +18,9 @@ void iscsi_late_data_expect(struct iscsi_task *task);
 bool iscsi_late_data_takes(struct iscsi_session *session, const uint8_t *bhs);
 /* The tag is in use again. */
 void iscsi_late_data_forget(struct iscsi_session *session, uint32_t initiator_task_tag);
+/* RFC 7143 4.2.3.4: the initiator has acknowledged that another nexus has ended its commands at this LUN, and sends no
+ * more for them. */
+void iscsi_late_data_stopped(struct iscsi_session *session, const uint8_t lun[static 8]);
 void iscsi_late_data_clear(struct iscsi_session *session);
 
 #endif

@@ -8,6 +8,7 @@
 #include "iscsi/negotiation.h"
 
 #define DISCOVERY_MAX_RECV_DATA_SEGMENT_LENGTH 8192u
+#define ISCSI_PROTOCOL_LEVEL		       2u /* RFC 7144 */
 
 #define BIT(id) (UINT64_C(1) << (id))
 static_assert(ISCSI_KEYS <= 64, "a set of keys is one word");
@@ -39,6 +40,7 @@ void iscsi_negotiation_begin(struct iscsi_negotiation *negotiation, const struct
 	*negotiation = (struct iscsi_negotiation){.discovery = target == NULL};
 	iscsi_parameters_set_defaults(&negotiation->now);
 	iscsi_parameters_set_defaults(ours);
+	ours->protocol_level = ISCSI_PROTOCOL_LEVEL;
 	/* One connection and no recovery within a session: nothing to wait for, and nothing is kept. */
 	ours->default_time2wait = 0;
 	ours->default_time2retain = 0;
@@ -131,14 +133,14 @@ static void take_number(struct iscsi_negotiation *negotiation, enum iscsi_key_id
 
 /* What the target can use of a list, ended by NULL. */
 static void acceptable_values(const struct iscsi_negotiation *negotiation, enum iscsi_key_id id,
-			      const char *values[static 3])
+			      const char *values[static 4])
 {
 	uint8_t digests = id == ISCSI_KEY_HEADER_DIGEST ? negotiation->header_digests : negotiation->data_digests;
 	size_t count = 0;
 
 	if (id == ISCSI_KEY_TASK_REPORTING) {
-		/* 4.2.2.3.3: with one connection, responses cannot overtake each other.  FastAbort would have third
-		 * parties told of aborts, which TAS = 1 does by TASK ABORTED. */
+		/* 4.2.2.3.3: with one connection, responses cannot overtake each other. */
+		values[count++] = "FastAbort";
 		values[count++] = "ResponseFence";
 		values[count++] = "RFC3720";
 	} else {
@@ -161,7 +163,7 @@ static void set_chosen(struct iscsi_negotiation *negotiation, enum iscsi_key_id 
 static void take_list(struct iscsi_negotiation *negotiation, enum iscsi_key_id id, const char *value,
 		      struct iscsi_text *response)
 {
-	const char *values[3], *chosen;
+	const char *values[4], *chosen;
 
 	acceptable_values(negotiation, id, values);
 	chosen = iscsi_value_choose(value, values);
@@ -173,7 +175,7 @@ static void take_list(struct iscsi_negotiation *negotiation, enum iscsi_key_id i
 /* The answer to an offer of ours must be what the key's rule makes of it, or a refusal, which leaves the default. */
 static int take_answer(struct iscsi_negotiation *negotiation, enum iscsi_key_id id, const char *value)
 {
-	const char *values[3];
+	const char *values[4];
 	uint32_t number;
 	bool boolean;
 

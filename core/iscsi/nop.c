@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "iscsi/full_feature.h"
+#include "iscsi/late_data.h"
 #include "iscsi/session.h"
 
 static struct iscsi_output *nop_in(struct iscsi_connection *connection)
@@ -23,13 +24,26 @@ static struct iscsi_output *nop_in(struct iscsi_connection *connection)
 	return output;
 }
 
+/* Of a Task Termination message, by LUN; see iscsi_late_data_stopped. */
+static void take_acknowledgement(struct iscsi_session *session, const uint8_t *bhs)
+{
+	uint32_t exp_stat_sn = rt_get_be32(bhs + ISCSI_AT_EXP_STAT_SN);
+
+	if (session->late_data_count && rt_get_be32(bhs + ISCSI_AT_TARGET_TRANSFER_TAG) == ISCSI_RESERVED_TAG &&
+	    rt_serial_before(session->termination_stat_sn, exp_stat_sn))
+		iscsi_late_data_stopped(session, bhs + ISCSI_AT_LUN);
+}
+
 void iscsi_nop_out(struct iscsi_connection *connection, const uint8_t *bhs, const uint8_t *data, uint32_t length)
 {
 	uint32_t limit = connection->session->parameters.initiator_max_recv_data_segment_length;
 	struct iscsi_output *output;
 
-	if (rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG) == ISCSI_RESERVED_TAG)
-		return; /* the answer to our ping, or a mere ExpStatSN */
+	if (rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG) == ISCSI_RESERVED_TAG) {
+		/* The answer to our ping, or a mere ExpStatSN. */
+		take_acknowledgement(connection->session, bhs);
+		return;
+	}
 	output = nop_in(connection);
 	if (!output)
 		return;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct iscsi_parameters {
 	bool header_digest, data_digest; /* CRC32C; in force from the full feature phase on */
@@ -20,9 +21,14 @@ struct iscsi_parameters {
 	uint32_t error_recovery_level;
 	bool initial_r2t, immediate_data;
 	bool data_pdu_in_order, data_sequence_in_order;
-	uint32_t protocol_level; /* RFC 7144: 1 unless negotiated to 2 */
-	char task_reporting[16]; /* RFC 7144: RFC3720, ResponseFence or FastAbort */
+	uint32_t protocol_level; /* 13.24: 1 unless negotiated to another; 2 is RFC 7144 */
+	char task_reporting[16]; /* 13.23: RFC3720, ResponseFence or FastAbort */
 };
+
+static inline bool iscsi_parameters_have_fast_abort(const struct iscsi_parameters *parameters)
+{
+	return strcmp(parameters->task_reporting, "FastAbort") == 0;
+}
 
 /* What holds where nothing was negotiated, RFC 7143 section 13. */
 void iscsi_parameters_set_defaults(struct iscsi_parameters *parameters);

@@ -185,7 +185,7 @@ static void end_connection(struct iscsi_connection *connection, bool announced)
 	if (announced) {
 		rt_log(RT_LOG_INFO, "session of %s with %s: dropped by the administrator",
 		       connection->session->initiator_name, connection->session->target_name);
-		iscsi_async_message(connection, ISCSI_ASYNC_DROP_CONNECTION, 0);
+		iscsi_async_drop_connection(connection);
 		iscsi_connection_finish(connection);
 	} else {
 		iscsi_connection_close(connection, "the session is ended by a new login or a reset");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reject and Asynchronous Message, RFC 7143 sections 11.17 and 11.9.
+ * Reject, RFC 7143 section 11.17.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,22 +30,6 @@ void iscsi_reject(struct iscsi_connection *connection, const uint8_t *bhs, enum 
 	rt_put_be32(output->header + ISCSI_AT_INITIATOR_TASK_TAG, ISCSI_RESERVED_TAG);
 	memcpy(output->flat, bhs, ISCSI_BHS_BYTES);
 	output->data_bytes = ISCSI_BHS_BYTES;
-	iscsi_output_put_sequence_numbers(connection, output);
-	iscsi_output_queue(connection, output);
-}
-
-void iscsi_async_message(struct iscsi_connection *connection, enum iscsi_async_event event, uint16_t parameter3)
-{
-	struct iscsi_output *output = iscsi_output_take(connection);
-
-	if (!output)
-		return;
-	output->header[0] = ISCSI_ASYNC_MESSAGE;
-	output->header[ISCSI_AT_FLAGS] = ISCSI_FINAL;
-	rt_put_be32(output->header + ISCSI_AT_INITIATOR_TASK_TAG, ISCSI_RESERVED_TAG);
-	output->header[ISCSI_AT_ASYNC_EVENT] = (uint8_t)event;
-	rt_put_be16(output->header + ISCSI_AT_ASYNC_PARAMETER1, connection->cid);
-	rt_put_be16(output->header + ISCSI_AT_ASYNC_PARAMETER3, parameter3);
 	iscsi_output_put_sequence_numbers(connection, output);
 	iscsi_output_queue(connection, output);
 }

@@ -17,6 +17,8 @@ static uint8_t check_form(struct iscsi_session *session, const uint8_t *bhs)
 
 	if (session->discovery)
 		return ISCSI_REJECT_PROTOCOL_ERROR;
+	if (session->connection->waits_for_logout)
+		return ISCSI_REJECT_WAITING_FOR_LOGOUT;
 	if (tag == ISCSI_RESERVED_TAG)
 		return ISCSI_REJECT_INVALID_PDU_FIELD;
 	if (!(flags & ISCSI_COMMAND_WRITE) && (iscsi_pdu_data_bytes(bhs) || !(flags & ISCSI_FINAL)))

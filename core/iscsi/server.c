@@ -106,32 +106,58 @@ struct publication {
 	} messages[];
 };
 
-/* What the session may reach of its target as it is now; NULL: target, port or admission is gone. */
-static struct scsi_lun_map *admitted_map(const struct iscsi_connection *connection)
+/* The session's target as it is now; NULL: it is gone, or gone from the session's portal group. */
+static const struct iscsi_target *target_of(const struct iscsi_connection *connection)
 {
 	const struct iscsi_session *session = connection->session;
 	const struct iscsi_target *target =
 	    iscsi_directory_find_target(connection->worker->directory, session->target_name);
 
-	if (!target || !iscsi_target_find_port(target, session->portal_group_tag))
-		return NULL;
-	return iscsi_target_admit(target, session->initiator_name, &connection->peer_address);
+	return target && iscsi_target_find_port(target, session->portal_group_tag) ? target : NULL;
+}
+
+static void drop_session(struct iscsi_connection *connection)
+{
+	iscsi_async_drop_all(connection);
+	iscsi_connection_finish(connection);
+}
+
+/* An access rule has changed: no LUN is left to the initiator from now on, and it has time to log out. */
+static void revoke(struct iscsi_connection *connection)
+{
+	struct scsi_lun_map *nothing = scsi_lun_map_create(NULL, 0, NULL);
+
+	if (!nothing) {
+		drop_session(connection);
+		return;
+	}
+	rt_log(RT_LOG_INFO, "session of %s at %s with %s: no access rule admits it any more",
+	       connection->session->initiator_name, connection->peer, connection->session->target_name);
+	iscsi_connection_request_logout(connection);
+	scsi_nexus_set_lun_map(connection->session->nexus, nothing);
+	scsi_lun_map_drop(nothing);
 }
 
 static void refresh_session(struct iscsi_connection *connection)
 {
 	struct iscsi_session *session = connection->session;
+	const struct iscsi_target *target;
 	struct scsi_lun_map *map;
 
 	if (!session || session->discovery)
 		return;
-	map = admitted_map(connection);
-	if (map) {
-		scsi_nexus_set_lun_map(session->nexus, map);
+	target = target_of(connection);
+	if (!target) {
+		drop_session(connection);
 		return;
 	}
-	iscsi_async_message(connection, ISCSI_ASYNC_DROP_CONNECTION, 0);
-	iscsi_connection_finish(connection);
+	if (connection->waits_for_logout)
+		return;
+	map = iscsi_target_admit(target, session->initiator_name, &connection->peer_address);
+	if (!map)
+		revoke(connection);
+	else if (scsi_nexus_set_lun_map(session->nexus, map) && target->parameters.async_event_reporting)
+		iscsi_async_luns_changed(connection);
 }
 
 static void publication_finished(struct publication *publication)

@@ -31,6 +31,17 @@ static size_t credit(const struct iscsi_session *session, uint32_t commands)
 	return (size_t)rt_round_up(session->unsolicited_bytes_per_command, RT_MEMORY_PAGE_BYTES) * commands;
 }
 
+/* RFC 7143 4.2.3.4: a session that has agreed to FastAbort is told which unit's commands another one has ended. */
+static void commands_terminated(void *context, uint16_t lun)
+{
+	struct iscsi_session *session = context;
+
+	if (!session->connection || !iscsi_parameters_have_fast_abort(&session->parameters))
+		return;
+	session->termination_stat_sn = session->connection->stat_sn;
+	iscsi_async_task_termination(session->connection, lun);
+}
+
 static int make_nexus(struct iscsi_session *session, const struct iscsi_login_result *login)
 {
 	char initiator_port[ISCSI_NAME_BYTES + 20];
@@ -43,6 +54,9 @@ static int make_nexus(struct iscsi_session *session, const struct iscsi_login_re
 	    .target_port_group_tag = session->portal_group_tag,
 	    .relative_target_port_id = login->port->relative_target_port_id,
 	    .lun_map = login->lun_map,
+	    .newer_functions = login->parameters.protocol_level >= 2,
+	    .commands_terminated = commands_terminated,
+	    .context = session,
 	};
 
 	snprintf(initiator_port, sizeof initiator_port, "%s,i,0x%02x%02x%02x%02x%02x%02x", session->initiator_name,
@@ -142,16 +156,18 @@ static void nexus_closed(void *context, bool all_ended)
 		       session->initiator_name, session->target_name);
 		iscsi_registry_stuck(session->registration);
 	}
+	if (session->leaver)
+		iscsi_logout_finish(session->leaver, all_ended);
+	session->leaver = NULL;
 	iscsi_session_check_end(session);
 }
 
 static void drop_held(struct iscsi_session *session)
 {
-	struct rt_list *node;
+	while (!rt_list_is_empty(&session->held)) {
+		struct iscsi_held_pdu *held = RT_CONTAINER_OF(session->held.next, struct iscsi_held_pdu, node);
 
-	while ((node = rt_list_take_first(&session->held))) {
-		struct iscsi_held_pdu *held = RT_CONTAINER_OF(node, struct iscsi_held_pdu, node);
-
+		iscsi_held_remove(session, held);
 		if (held->task)
 			iscsi_task_end(held->task);
 		free(held);

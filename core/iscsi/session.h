@@ -21,6 +21,7 @@
 
 struct iscsi_session {
 	struct iscsi_connection *connection; /* NULL when it is gone */
+	struct iscsi_connection *leaver;     /* waits for the end of the session to answer its logout */
 	struct iscsi_worker *worker;
 	struct scsi_nexus *nexus; /* NULL in a discovery session */
 	struct iscsi_parameters parameters;
@@ -34,7 +35,8 @@ struct iscsi_session {
 	/* Command numbering, RFC 7143 4.2.2.1. */
 	uint32_t exp_cmd_sn;
 	uint32_t max_cmd_sn; /* as last sent: it never goes back */
-	struct rt_list held; /* of struct iscsi_held_pdu: numbered commands that came before their turn */
+	struct rt_list held; /* of struct iscsi_held_pdu: what came before its turn */
+	uint32_t held_bytes; /* of those that are no SCSI commands */
 
 	/* The window as credit: `window` + ISCSI_IMMEDIATE_COMMANDS commands' unsolicited data is reserved. */
 	uint32_t window, window_limit;
@@ -46,6 +48,7 @@ struct iscsi_session {
 	struct rt_list tasks;
 	struct rt_list late_data; /* of struct iscsi_late_data, see data_out.c */
 	uint32_t late_data_count;
+	uint32_t termination_stat_sn; /* of the newest message about commands that another nexus has ended */
 	struct iscsi_task *buckets[ISCSI_TASK_BUCKETS]; /* by initiator task tag */
 	uint32_t next_target_transfer_tag;
 	uint32_t functions_under_way; /* task management */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Task Management Function Request and Response, RFC 7143 sections 11.5 and 11.6.
+ * Task Management Function Request and Response, RFC 7143 sections 11.5 and 11.6, and what RFC 7144 adds to them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,11 @@ enum request_function {
 	TARGET_WARM_RESET = 6,
 	TARGET_COLD_RESET = 7,
 	TASK_REASSIGN = 8,
+	/* RFC 7144 */
+	QUERY_TASK = 9,
+	QUERY_TASK_SET = 10,
+	I_T_NEXUS_RESET = 11,
+	QUERY_ASYNCHRONOUS_EVENT = 12,
 };
 
 enum response_code {
@@ -29,8 +34,12 @@ enum response_code {
 	LUN_DOES_NOT_EXIST = 2,
 	TASK_ALLEGIANCE_REASSIGNMENT_NOT_SUPPORTED = 4,
 	FUNCTION_NOT_SUPPORTED = 5,
+	FUNCTION_SUCCEEDED = 7, /* RFC 7144 */
 	FUNCTION_REJECTED = 255,
 };
+
+/* Of one session at a time.  Initiators hardly ever send two; more only hold memory. */
+#define MOST_FUNCTIONS 32u
 
 /* A function under way.  Outlives its connection: the session counts it. */
 struct pending_function {
@@ -41,7 +50,13 @@ struct pending_function {
 	uint8_t requested;
 };
 
-static void respond(struct iscsi_connection *connection, uint32_t initiator_task_tag, enum response_code code)
+static uint8_t function_of(const uint8_t *bhs)
+{
+	return bhs[ISCSI_AT_FLAGS] & 0x7f;
+}
+
+static void respond_with(struct iscsi_connection *connection, uint32_t initiator_task_tag, enum response_code code,
+			 const uint8_t additional_information[static 3])
 {
 	struct iscsi_output *output = iscsi_output_take(connection);
 
@@ -52,9 +67,17 @@ static void respond(struct iscsi_connection *connection, uint32_t initiator_task
 	output->header[0] = ISCSI_TASK_MANAGEMENT_RESPONSE;
 	output->header[ISCSI_AT_FLAGS] = ISCSI_FINAL;
 	output->header[ISCSI_AT_RESPONSE] = (uint8_t)code;
+	memcpy(output->header + ISCSI_AT_ADDITIONAL_RESPONSE_INFORMATION, additional_information, 3);
 	rt_put_be32(output->header + ISCSI_AT_INITIATOR_TASK_TAG, initiator_task_tag);
 	iscsi_output_put_sequence_numbers(connection, output);
 	iscsi_output_queue(connection, output);
+}
+
+static void respond(struct iscsi_connection *connection, uint32_t initiator_task_tag, enum response_code code)
+{
+	static const uint8_t none[3];
+
+	respond_with(connection, initiator_task_tag, code, none);
 }
 
 static enum response_code code_of(enum scsi_task_response response)
@@ -62,6 +85,8 @@ static enum response_code code_of(enum scsi_task_response response)
 	switch (response) {
 	case SCSI_FUNCTION_COMPLETE:
 		return FUNCTION_COMPLETE;
+	case SCSI_FUNCTION_SUCCEEDED:
+		return FUNCTION_SUCCEEDED;
 	case SCSI_FUNCTION_LUN_DOES_NOT_EXIST:
 		return LUN_DOES_NOT_EXIST;
 	default:
@@ -78,7 +103,8 @@ static void function_done(struct scsi_task_management *function)
 	if (pending->referenced)
 		iscsi_task_drop(pending->referenced);
 	if (connection) {
-		respond(connection, pending->initiator_task_tag, code_of(function->response));
+		respond_with(connection, pending->initiator_task_tag, code_of(function->response),
+			     function->additional_information);
 		/* RFC 7143 11.5.1: a cold reset ends every session of the target. */
 		if (pending->requested == TARGET_COLD_RESET && function->response == SCSI_FUNCTION_COMPLETE)
 			iscsi_registry_end_target(session->target_name);
@@ -113,15 +139,17 @@ static void start(struct iscsi_connection *connection, const uint8_t *bhs, enum 
 		  struct iscsi_task *referenced)
 {
 	struct iscsi_session *session = connection->session;
-	struct pending_function *pending = calloc(1, sizeof *pending);
+	struct pending_function *pending = NULL;
 
+	if (session->functions_under_way < MOST_FUNCTIONS)
+		pending = calloc(1, sizeof *pending);
 	if (!pending) {
 		respond(connection, rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG), FUNCTION_REJECTED);
 		return;
 	}
 	pending->session = session;
 	pending->initiator_task_tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG);
-	pending->requested = bhs[ISCSI_AT_FLAGS] & 0x7f;
+	pending->requested = function_of(bhs);
 	pending->function.nexus = session->nexus;
 	pending->function.function = function;
 	memcpy(pending->function.lun, bhs + ISCSI_AT_LUN, 8);
@@ -155,18 +183,63 @@ static void abort_task(struct iscsi_connection *connection, const uint8_t *bhs)
 	respond(connection, tag, FUNCTION_COMPLETE);
 }
 
-void iscsi_task_management_request(struct iscsi_connection *connection, const uint8_t *bhs)
+/* RFC 7144 4.2: the task is in the task set, or it is not. */
+static void query_task(struct iscsi_connection *connection, const uint8_t *bhs)
 {
-	uint32_t tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG);
+	struct iscsi_task *task = iscsi_task_find(connection->session, rt_get_be32(bhs + ISCSI_AT_REFERENCED_TASK_TAG));
+
+	if (task && (!task->delivered || memcmp(task->command.lun, bhs + ISCSI_AT_LUN, 8) != 0))
+		task = NULL;
+	start(connection, bhs, SCSI_QUERY_TASK, task);
+}
+
+enum iscsi_function_scope iscsi_task_management_scope(const uint8_t *bhs)
+{
+	switch (function_of(bhs)) {
+	case ABORT_TASK_SET:
+	case CLEAR_TASK_SET:
+	case LOGICAL_UNIT_RESET:
+		return ISCSI_FUNCTION_OF_UNIT;
+	case TARGET_WARM_RESET:
+	case TARGET_COLD_RESET:
+	case I_T_NEXUS_RESET:
+		return ISCSI_FUNCTION_OF_TARGET;
+	default:
+		return ISCSI_FUNCTION_OF_TASK;
+	}
+}
+
+static void start_by_table(struct iscsi_connection *connection, const uint8_t *bhs)
+{
 	static const enum scsi_task_function functions[] = {
 	    [ABORT_TASK_SET] = SCSI_ABORT_TASK_SET,	    [CLEAR_TASK_SET] = SCSI_CLEAR_TASK_SET,
 	    [LOGICAL_UNIT_RESET] = SCSI_LOGICAL_UNIT_RESET, [TARGET_WARM_RESET] = SCSI_TARGET_RESET,
-	    [TARGET_COLD_RESET] = SCSI_TARGET_RESET,
+	    [TARGET_COLD_RESET] = SCSI_TARGET_RESET,	    [QUERY_TASK_SET] = SCSI_QUERY_TASK_SET,
+	    [I_T_NEXUS_RESET] = SCSI_I_T_NEXUS_RESET,	    [QUERY_ASYNCHRONOUS_EVENT] = SCSI_QUERY_ASYNCHRONOUS_EVENT,
 	};
-	uint8_t requested = bhs[ISCSI_AT_FLAGS] & 0x7f;
+
+	start(connection, bhs, functions[function_of(bhs)], NULL);
+}
+
+static void log_function(const struct iscsi_connection *connection, uint8_t requested)
+{
+	static struct rt_log_limit limit = RT_LOG_LIMIT(20);
+
+	rt_log_limited(&limit, RT_LOG_INFO, "%s: task management function %u from %s", connection->peer, requested,
+		       connection->session->initiator_name);
+}
+
+void iscsi_task_management_request(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	uint32_t tag = rt_get_be32(bhs + ISCSI_AT_INITIATOR_TASK_TAG);
+	uint8_t requested = function_of(bhs);
 
 	if (connection->session->discovery) {
 		iscsi_reject(connection, bhs, ISCSI_REJECT_PROTOCOL_ERROR);
+		return;
+	}
+	if (requested >= QUERY_TASK && connection->session->parameters.protocol_level < 2) {
+		respond(connection, tag, FUNCTION_NOT_SUPPORTED);
 		return;
 	}
 	switch (requested) {
@@ -178,9 +251,16 @@ void iscsi_task_management_request(struct iscsi_connection *connection, const ui
 	case LOGICAL_UNIT_RESET:
 	case TARGET_WARM_RESET:
 	case TARGET_COLD_RESET:
-		rt_log(RT_LOG_INFO, "%s: task management function %u from %s", connection->peer, requested,
-		       connection->session->initiator_name);
-		start(connection, bhs, functions[requested], NULL);
+	case I_T_NEXUS_RESET:
+		log_function(connection, requested);
+		start_by_table(connection, bhs);
+		break;
+	case QUERY_TASK_SET:
+	case QUERY_ASYNCHRONOUS_EVENT:
+		start_by_table(connection, bhs);
+		break;
+	case QUERY_TASK:
+		query_task(connection, bhs);
 		break;
 	case TASK_REASSIGN: /* error recovery level 2 */
 		respond(connection, tag, TASK_ALLEGIANCE_REASSIGNMENT_NOT_SUPPORTED);

@@ -211,6 +211,11 @@ static void sent(struct iscsi_connection *connection, size_t bytes)
 	transmitter->sent_of_first = bytes;
 }
 
+static bool is_reading(const struct iscsi_connection *connection)
+{
+	return connection->state == ISCSI_CONNECTION_LOGIN || connection->state == ISCSI_CONNECTION_FULL_FEATURE;
+}
+
 /* The queue is empty. */
 static void all_sent(struct iscsi_connection *connection)
 {
@@ -218,8 +223,7 @@ static void all_sent(struct iscsi_connection *connection)
 
 	if (transmitter->waits_for_room) {
 		transmitter->waits_for_room = false;
-		if (connection->state == ISCSI_CONNECTION_LOGIN || connection->state == ISCSI_CONNECTION_FULL_FEATURE)
-			(void)rt_fd_modify(&connection->socket, RT_FD_READ);
+		(void)rt_fd_modify(&connection->socket, is_reading(connection) ? RT_FD_READ : 0);
 	}
 	if (connection->state == ISCSI_CONNECTION_LAST_WORDS) {
 		iscsi_connection_linger(connection);
@@ -232,10 +236,8 @@ static void all_sent(struct iscsi_connection *connection)
 
 static void wait_for_room(struct iscsi_connection *connection)
 {
-	bool reads = connection->state == ISCSI_CONNECTION_LOGIN || connection->state == ISCSI_CONNECTION_FULL_FEATURE;
+	bool reads = is_reading(connection) && connection->transmitter.queued_unasked <= MOST_UNASKED_OUTPUTS;
 
-	if (connection->transmitter.queued_unasked > MOST_UNASKED_OUTPUTS)
-		reads = false;
 	connection->transmitter.waits_for_room = true;
 	(void)rt_fd_modify(&connection->socket, RT_FD_WRITE | (reads ? RT_FD_READ : 0));
 }

@@ -55,6 +55,8 @@ int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **ou
 	nexus->target_port_group_tag = spec->target_port_group_tag;
 	nexus->relative_target_port_id = spec->relative_target_port_id;
 	nexus->newer_functions = spec->newer_functions;
+	nexus->commands_terminated = spec->commands_terminated;
+	nexus->context = spec->context;
 	nexus->close_check.run = check_closed;
 	rt_list_init(&nexus->detached);
 	rt_list_init(&nexus->functions);
@@ -215,14 +217,16 @@ static void follow_map(struct scsi_nexus_lun *nexus_lun, void *context)
 	scsi_unit_attention_raise(nexus_lun, SCSI_UA_REPORTED_LUNS_CHANGED);
 }
 
-void scsi_nexus_set_lun_map(struct scsi_nexus *nexus, struct scsi_lun_map *map)
+bool scsi_nexus_set_lun_map(struct scsi_nexus *nexus, struct scsi_lun_map *map)
 {
 	struct scsi_lun_map *old = nexus->lun_map;
+	bool differs = maps_differ(old, map);
 
 	nexus->lun_map = scsi_lun_map_hold(map);
-	if (maps_differ(old, map))
+	if (differs)
 		scsi_nexus_lun_for_each(nexus, follow_map, map);
 	scsi_lun_map_drop(old);
+	return differs;
 }
 
 unsigned scsi_nexus_commands_under_way(const struct scsi_nexus *nexus)

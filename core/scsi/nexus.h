@@ -20,14 +20,20 @@ struct scsi_nexus_spec {
 	uint16_t target_port_group_tag;	  /* "iqn....,t,0x0001" is the target port's name */
 	uint16_t relative_target_port_id; /* 1 to 65535 */
 	struct scsi_lun_map *lun_map;	  /* a reference is taken */
-	bool newer_functions; /* RFC 7144, iSCSIProtocolLevel 2: QUERY TASK, QUERY TASK SET, I_T NEXUS RESET exist */
+	/* RFC 7144, iSCSIProtocolLevel 2: QUERY TASK, QUERY TASK SET, QUERY ASYNCHRONOUS EVENT, I_T NEXUS RESET exist
+	 */
+	bool newer_functions;
+	/* On the nexus's worker, before they end: another nexus's reset ends this one's commands at the LUN.  NULL:
+	 * nobody wants to know. */
+	void (*commands_terminated)(void *context, uint16_t lun);
+	void *context;
 };
 
 int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **nexus);
 
 /* A new snapshot of the map: LUNs that are gone have their commands aborted; if anything differs, every unit of the
- * nexus gets REPORTED LUNS DATA HAS CHANGED. */
-void scsi_nexus_set_lun_map(struct scsi_nexus *nexus, struct scsi_lun_map *map);
+ * nexus gets REPORTED LUNS DATA HAS CHANGED.  Whether anything differs. */
+bool scsi_nexus_set_lun_map(struct scsi_nexus *nexus, struct scsi_lun_map *map);
 
 /* I_T nexus loss: aborts every command; when the last has finished, or task_management_timeout_us has passed, calls
  * `closed` (from the loop, never inside this call) with `all_ended`.  Commands that end later are dropped, and the

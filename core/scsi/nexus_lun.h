@@ -59,6 +59,8 @@ struct scsi_nexus {
 	char *initiator_port, *initiator_name, *target_name;
 	uint16_t target_port_group_tag, relative_target_port_id;
 	bool newer_functions;
+	void (*commands_terminated)(void *context, uint16_t lun);
+	void *context;
 	bool closing;
 	void (*closed)(void *context, bool all_ended);
 	void *closed_context;

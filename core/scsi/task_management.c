@@ -7,7 +7,9 @@
 #include "scsi/handlers.h"
 #include "scsi/mode_pages.h"
 #include "scsi/reservations.h"
+#include "scsi/sense.h"
 #include "scsi/task_management_private.h"
+#include "scsi/unit_attention.h"
 
 void scsi_task_set_abort(struct scsi_nexus_lun *nexus_lun, bool silently)
 {
@@ -116,6 +118,23 @@ static void query(struct scsi_task_management *function, const struct scsi_nexus
 	respond(function, found ? SCSI_FUNCTION_SUCCEEDED : SCSI_FUNCTION_COMPLETE);
 }
 
+/* SAM-5 7.11: how many there are, and the sense of the one that would be reported next, which stays pending. */
+static void query_event(struct scsi_task_management *function, const struct scsi_nexus_lun *nexus_lun)
+{
+	enum { ONE = 1 << 4, SEVERAL = 2 << 4 };
+	struct scsi_sense sense;
+	unsigned count = scsi_unit_attention_peek(nexus_lun, &sense);
+
+	if (count == 0) {
+		respond(function, SCSI_FUNCTION_COMPLETE);
+		return;
+	}
+	function->additional_information[0] = (uint8_t)((count > 1 ? SEVERAL : ONE) | sense.key);
+	function->additional_information[1] = (uint8_t)(sense.asc >> 8);
+	function->additional_information[2] = (uint8_t)sense.asc;
+	respond(function, SCSI_FUNCTION_SUCCEEDED);
+}
+
 static void lose_nexus(struct scsi_nexus_lun *nexus_lun, void *context)
 {
 	uint64_t *timeout_us = context;
@@ -153,6 +172,14 @@ struct reset {
 	} visits[];
 };
 
+static void announce_end(const struct scsi_nexus_lun *nexus_lun)
+{
+	const struct scsi_nexus *nexus = nexus_lun->nexus;
+
+	if (nexus->commands_terminated != NULL && !rt_list_is_empty(&nexus_lun->tasks))
+		nexus->commands_terminated(nexus->context, nexus_lun->lun);
+}
+
 static void reset_lane(struct scsi_visit *visit, struct scsi_lane *lane)
 {
 	const struct reset_visit *target = visit->context;
@@ -160,6 +187,8 @@ static void reset_lane(struct scsi_visit *visit, struct scsi_lane *lane)
 	RT_LIST_FOR_EACH (node, &lane->nexus_luns) {
 		struct scsi_nexus_lun *nexus_lun = RT_CONTAINER_OF(node, struct scsi_nexus_lun, in_lane);
 
+		if (nexus_lun->nexus != target->nexus)
+			announce_end(nexus_lun);
 		scsi_task_set_abort(nexus_lun, nexus_lun->nexus == target->nexus);
 		scsi_prevent_removal(nexus_lun, false);
 	}
@@ -322,6 +351,8 @@ static void start_on_lun(struct scsi_task_management *function)
 		respond(function, SCSI_FUNCTION_LUN_DOES_NOT_EXIST);
 	else if (function->function == SCSI_QUERY_TASK || function->function == SCSI_QUERY_TASK_SET)
 		query(function, nexus_lun);
+	else if (function->function == SCSI_QUERY_ASYNCHRONOUS_EVENT)
+		query_event(function, nexus_lun);
 	else if (function->function == SCSI_LOGICAL_UNIT_RESET && nexus_lun->unit != NULL)
 		start_reset(function, &nexus_lun->unit, 1);
 	else

@@ -24,12 +24,13 @@ enum scsi_task_function {
 	/* Only where scsi_nexus_spec.newer_functions is set, else REJECTED. */
 	SCSI_QUERY_TASK,
 	SCSI_QUERY_TASK_SET,
-	SCSI_I_T_NEXUS_RESET, /* all commands of the nexus, and what a nexus loses when it goes */
+	SCSI_QUERY_ASYNCHRONOUS_EVENT, /* whether a unit attention is pending */
+	SCSI_I_T_NEXUS_RESET,	       /* all commands of the nexus, and what a nexus loses when it goes */
 };
 
 enum scsi_task_response {
 	SCSI_FUNCTION_COMPLETE,
-	SCSI_FUNCTION_SUCCEEDED, /* of the queries: there is such a command */
+	SCSI_FUNCTION_SUCCEEDED, /* of the queries: there is such a command, or event */
 	SCSI_FUNCTION_LUN_DOES_NOT_EXIST,
 	SCSI_FUNCTION_REJECTED, /* not all that it covers has ended within the time limit */
 };
@@ -42,6 +43,7 @@ struct scsi_task_management {
 	struct scsi_command *referenced;		 /* ABORT_TASK: under way on this nexus and LUN */
 	void (*done)(struct scsi_task_management *self); /* on the nexus's worker, never inside start */
 	enum scsi_task_response response;
+	uint8_t additional_information[3]; /* SAM-5 7.11: of a QUERY_ASYNCHRONOUS_EVENT that has succeeded, else zero */
 	/* private */
 	struct rt_timer timer;
 	struct rt_deferred finish;

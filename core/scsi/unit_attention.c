@@ -47,14 +47,19 @@ void scsi_unit_attention_clear(struct scsi_nexus_lun *nexus_lun, enum scsi_unit_
 	nexus_lun->attentions &= ~(1u << attention);
 }
 
+unsigned scsi_unit_attention_peek(const struct scsi_nexus_lun *nexus_lun, struct scsi_sense *sense)
+{
+	if (nexus_lun->attentions == 0)
+		return 0;
+	*sense =
+	    (struct scsi_sense){.key = SCSI_KEY_UNIT_ATTENTION, .asc = codes[__builtin_ctz(nexus_lun->attentions)]};
+	return (unsigned)__builtin_popcount(nexus_lun->attentions);
+}
+
 bool scsi_unit_attention_take(struct scsi_nexus_lun *nexus_lun, struct scsi_sense *sense)
 {
-	unsigned first;
-
-	if (nexus_lun->attentions == 0)
+	if (scsi_unit_attention_peek(nexus_lun, sense) == 0)
 		return false;
-	first = (unsigned)__builtin_ctz(nexus_lun->attentions);
-	nexus_lun->attentions &= ~(1u << first);
-	*sense = (struct scsi_sense){.key = SCSI_KEY_UNIT_ATTENTION, .asc = codes[first]};
+	nexus_lun->attentions &= nexus_lun->attentions - 1;
 	return true;
 }

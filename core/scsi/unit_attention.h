@@ -37,6 +37,8 @@ void scsi_unit_attention_raise(struct scsi_nexus_lun *nexus_lun, enum scsi_unit_
 void scsi_unit_attention_raise_lane(struct scsi_lane *lane, enum scsi_unit_attention attention,
 				    const struct scsi_nexus_lun *except);
 void scsi_unit_attention_clear(struct scsi_nexus_lun *nexus_lun, enum scsi_unit_attention attention);
+/* How many are pending, and the sense of the next one, which stays so. */
+unsigned scsi_unit_attention_peek(const struct scsi_nexus_lun *nexus_lun, struct scsi_sense *sense);
 /* Takes out the next one.  false: none was pending. */
 bool scsi_unit_attention_take(struct scsi_nexus_lun *nexus_lun, struct scsi_sense *sense);
 

@@ -7,12 +7,13 @@ import subprocess
 import time
 
 import pytest
-from lib import daemon, healthy, outside, scsi
+from lib import daemon, healthy, outside, pdu, scsi
 from lib.connection import ConnectionClosed
 from lib.initiator import LoginError, Session
 
 MIB = 1 << 20
 ABORT_TASK, LUN_RESET, COMPLETE, FUNCTION_REJECTED = 1, 5, 0, 255
+CLEANUP_FAILED = 3
 RIG = f"rig:{4 * MIB}"
 OTHER_TARGET = "iqn.2026-11.org.example:other"
 RETRY, MEDIUM_READ, MEDIUM_WRITE = (0x0B, 0x08, 0x01), (0x03, 0x11, 0x00), (0x03, 0x0C, 0x00)
@@ -268,6 +269,30 @@ def test_reinstatement_lets_writes_end_first(bench):
         wait_until_ready(replacement)
         replacement.write(0, b"\x20" * 4096)
         assert replacement.read(0, 8) == b"\x20" * 4096
+
+
+def test_a_logout_is_answered_when_the_writes_have_ended(bench):
+    """RFC 7143 11.15: the answer means that the cleanup is done.  Whoever logs in then sees nothing of it change."""
+    with bench.new_session() as session:
+        session.settle()
+        bench.start_hanging_write(session)
+        request = session.send(pdu.LogoutRequest())
+        bench.session.nop(b"a turn later")
+        assert not session.connection.has_input(0.3)
+        bench.rig.order("release")
+        assert session.receive_answer(request, pdu.LogoutResponse).response == 0
+        assert session.connection.wait_closed() == []
+    assert bench.rig.status()["pending"] == 0
+
+
+def test_a_logout_from_writes_that_never_end_says_that_the_cleanup_has_failed(bench):
+    with bench.new_session(timeout=30) as session:
+        session.settle()
+        bench.start_hanging_write(session)
+        assert session.logout().response == CLEANUP_FAILED
+        assert session.connection.wait_closed() == []
+    bench.rig.order("release")
+    wait_until_ready(bench.session)
 
 
 def test_a_peer_that_leaves_hung_commands_behind_is_freed_after_they_end(bench):

@@ -113,7 +113,7 @@ def test_a_target_in_use_is_deleted_by_force_only(running):
         running.api.call("DELETE", api.target_path(MADE), want=409)
         session.read(0, 1)
         assert running.api.delete(api.target_path(MADE) + "?force=true") == {"deleted": True, "still_closing": False}
-        assert session.receive(pdu.AsyncMessage).event == 2
+        assert session.receive(pdu.AsyncMessage).event == 3
     running.wait_for_log("made.img: closed")
     with pytest.raises(LoginError):
         Session(running.address, MADE).login()

@@ -457,12 +457,15 @@ class Session:
 
     def task_management(self, function, lun=0, referenced_task=None, immediate=True):
         """The function's response code."""
+        return self.task_management_response(function, lun, referenced_task, immediate).response
+
+    def task_management_response(self, function, lun=0, referenced_task=None, immediate=True):
         request = pdu.TaskManagementRequest(function=function, lun=lun, referenced_task_tag=pdu.RESERVED_TAG)
         if referenced_task is not None:
             request.referenced_task_tag = referenced_task.tag
             request.ref_cmd_sn = referenced_task.request.cmd_sn
         self.send(request, immediate)
-        return self.receive_answer(request, pdu.TaskManagementResponse).response
+        return self.receive_answer(request, pdu.TaskManagementResponse)
 
     def logout(self, reason=0, cid=0, immediate=False):
         request = self.send(pdu.LogoutRequest(reason=reason, cid=cid), immediate)

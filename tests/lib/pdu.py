@@ -156,6 +156,7 @@ class ScsiCommand(Pdu):
     read = Bits(1, 6)
     write = Bits(1, 5)
     attribute = Bits(1, 0, 3)
+    priority = Bits(2, 4, 4)  # RFC 7144
     expected_data_transfer_length = Number(20, 4)
     cmd_sn = Number(24, 4)
     exp_stat_sn = Number(28, 4)
@@ -241,6 +242,7 @@ class ScsiResponse(FromTarget):
     underflow = Bits(1, 1)
     response = Number(2, 1)
     status = Number(3, 1)
+    status_qualifier = Number(8, 2)  # RFC 7144
     snack_tag = Number(20, 4)
     exp_data_sn = Number(36, 4)
     bidirectional_residual_count = Number(40, 4)
@@ -255,6 +257,7 @@ class ScsiResponse(FromTarget):
 class TaskManagementResponse(FromTarget):
     opcode, flags_default = 0x22, 0x80
     response = Number(2, 1)
+    additional_information = Text(8, 3)  # RFC 7144
 
 
 class LoginResponse(FromTarget):

@@ -54,6 +54,10 @@ def report_supported_operation_codes(opcode=None, service_action=None, length=40
     return struct.pack(">BBBBHLBB", 0xA3, 0x0C, timeouts << 7 | options, opcode or 0, service_action or 0, length, 0, 0)
 
 
+def report_supported_functions(length=4, extended=False):
+    return struct.pack(">BBBBHLBB", 0xA3, 0x0D, extended << 7, 0, 0, length, 0, 0)
+
+
 def read6(lba, blocks):
     return bytes([0x08]) + lba.to_bytes(3, "big") + bytes([blocks & 0xFF, 0])
 

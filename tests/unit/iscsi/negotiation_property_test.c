@@ -127,7 +127,7 @@ static void random_target(void)
 {
 	struct iscsi_target_parameters *parameters = &fixture_targets[0].parameters;
 
-	run.target = (struct model){.connections = 1, .level = 1, .pdus_in_order = 'Y', .sequences_in_order = 'Y'};
+	run.target = (struct model){.connections = 1, .level = 2, .pdus_in_order = 'Y', .sequences_in_order = 'Y'};
 	run.target.burst = parameters->max_burst_length = random_between(512, LARGEST_BURST);
 	run.target.first_burst = parameters->first_burst_length = random_between(512, LARGEST_BURST);
 	run.target.r2ts = parameters->max_outstanding_r2t = random_between(1, 8);
