@@ -29,7 +29,6 @@ int config_save(const struct arguments *arguments, const char *const *words, siz
 	FILE *file;
 	bool good;
 
-	(void)arguments;
 	(void)count;
 	if (snprintf(temporary, sizeof(temporary), "%s.new", words[0]) >= (int)sizeof(temporary))
 		client_fail("%s: the name is too long", words[0]);
@@ -43,42 +42,56 @@ int config_save(const struct arguments *arguments, const char *const *words, siz
 		client_fail("%s: %m", words[0]);
 	}
 	free(text);
-	return EXIT_SUCCESS;
+	return show_done(arguments, json_pack("{ss}", "saved", words[0]));
+}
+
+/* Is what a shell script looks at: whether all of it could be done. */
+static int reload_status(const json_t *answer)
+{
+	return json_integer_value(json_object_get(answer, "failed")) ? EXIT_REFUSED : EXIT_SUCCESS;
+}
+
+static void show_messages(const json_t *answer)
+{
+	json_t *entry;
+	size_t index;
+
+	json_array_foreach(json_object_get(answer, "warnings"), index, entry)
+	    fprintf(stderr, "tgtkit: warning: %s\n", json_string_value(entry));
+	json_array_foreach(json_object_get(answer, "results"), index, entry)
+	{
+		const char *message = json_string_value(json_object_get(entry, "message"));
+
+		if (message)
+			fprintf(stderr, "tgtkit: %s: %s\n", json_string_value(json_object_get(entry, "object")),
+				message);
+	}
 }
 
 int config_reload(const struct arguments *arguments, const char *const *words, size_t count)
 {
-	static const struct table_column columns[] = {
-	    {"OBJECT", "object", false, NULL}, {"RESULT", "result", false, NULL}, {0}};
-	json_t *answer = client_request("POST", NULL, "/v1/config?reload"), *warning;
-	size_t index;
+	static const struct table_column columns[] = {{"OBJECT", "object", false, NULL},
+						      {"RESULT", "result", false, NULL},
+						      {"HOW", "how", false, NULL},
+						      {"KEYS", "keys", false, table_format_list},
+						      {0}};
+	json_t *answer = client_request("POST", NULL, "/v1/config?reload");
+	int status = reload_status(answer);
 
 	(void)words;
 	(void)count;
-	if (arguments->json)
-		return show_object(arguments, answer);
-	json_array_foreach(json_object_get(answer, "warnings"), index, warning)
-	    fprintf(stderr, "tgtkit: warning: %s\n", json_string_value(warning));
-	if (json_array_size(json_object_get(answer, "results")))
-		return show_list(arguments, answer, "results", columns);
+	if (arguments->json) {
+		show_object(arguments, answer);
+		return status;
+	}
+	show_messages(answer);
+	if (json_array_size(json_object_get(answer, "results"))) {
+		show_list(arguments, answer, "results", columns);
+		return status;
+	}
 	puts("nothing has changed");
 	json_decref(answer);
-	return EXIT_SUCCESS;
-}
-
-/* The daemon's own check, as only that knows the plugins; no running one is needed. */
-int config_check(const struct arguments *arguments, const char *const *words, size_t count)
-{
-	(void)arguments;
-	if (count)
-		execlp("tgtkitd", "tgtkitd", "--check", "-c", words[0], NULL);
-	else
-		execlp("tgtkitd", "tgtkitd", "--check", NULL);
-	if (count)
-		execl(TGTKIT_SBINDIR "/tgtkitd", "tgtkitd", "--check", "-c", words[0], NULL);
-	else
-		execl(TGTKIT_SBINDIR "/tgtkitd", "tgtkitd", "--check", NULL);
-	client_fail("tgtkitd cannot be started: %m");
+	return status;
 }
 
 int version_show(const struct arguments *arguments, const char *const *words, size_t count)

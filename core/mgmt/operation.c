@@ -41,6 +41,7 @@ static void operation_free(struct mgmt_operation *operation)
 	config_destroy(&operation->tree);
 	target_configuration_drop(operation->configuration);
 	target_configuration_drop(operation->old);
+	target_configuration_drop(operation->between);
 	free(operation->name);
 	free(operation->text);
 	free(operation->kept_text);
@@ -58,7 +59,7 @@ static void end(struct mgmt_operation *operation)
 	mgmt_check_stopped(mgmt);
 }
 
-static void fail(struct mgmt_operation *operation, unsigned status, const char *code, const char *message)
+void mgmt_operation_fail(struct mgmt_operation *operation, unsigned status, const char *code, const char *message)
 {
 	if (operation->request)
 		mgmt_answer_error(operation->request, status, code, "%s", message);
@@ -67,30 +68,8 @@ static void fail(struct mgmt_operation *operation, unsigned status, const char *
 	end(operation);
 }
 
-/* ---- Change the model ------------------------------------------------------------------------------------------- */
-
-static void fail_by_change(struct mgmt_operation *operation)
+void mgmt_operation_applied(struct mgmt_operation *operation)
 {
-	const struct target_change *change = &operation->change;
-
-	if (change->persist_failed)
-		fail(operation, 500, "state_not_kept", change->error);
-	else if (change->status == -EBUSY)
-		fail(operation, 409, "busy", change->error);
-	else if (change->status == -ETIMEDOUT || change->status == -ENOMEM)
-		fail(operation, 500, "failed", change->error);
-	else
-		fail(operation, 422, "refused", change->error);
-}
-
-static void changed(struct target_change *change)
-{
-	struct mgmt_operation *operation = RT_CONTAINER_OF(change, struct mgmt_operation, change);
-
-	if (change->status) {
-		fail_by_change(operation);
-		return;
-	}
 	operation->answer(operation);
 	end(operation);
 }
@@ -99,16 +78,10 @@ static void prepared(struct rt_post *post)
 {
 	struct mgmt_operation *operation = RT_CONTAINER_OF(post, struct mgmt_operation, prepared);
 
-	if (operation->problems_length) {
-		fail(operation, 422, "invalid", operation->problems);
-		return;
-	}
-	operation->change = (struct target_change){
-	    .configuration = operation->configuration,
-	    .state_text = operation->kept_text,
-	    .done = changed,
-	};
-	target_model_change(operation->mgmt->model, &operation->change);
+	if (operation->problems_length)
+		mgmt_operation_fail(operation, 422, "invalid", operation->problems);
+	else
+		mgmt_operation_apply(operation);
 }
 
 /* ---- Read and check, on the pool -------------------------------------------------------------------------------- */
@@ -196,7 +169,7 @@ static void begin(struct mgmt_operation *operation)
 	struct target_configuration *configuration = target_model_configuration(operation->mgmt->model);
 
 	if (!config_read_string(&operation->tree, configuration->text)) {
-		fail(operation, 500, "internal", "what the API made cannot be read");
+		mgmt_operation_fail(operation, 500, "internal", "what the API made cannot be read");
 		return;
 	}
 	if (operation->edit && !operation->edit(operation)) {
@@ -204,7 +177,7 @@ static void begin(struct mgmt_operation *operation)
 		return;
 	}
 	if (!make_texts(operation)) {
-		fail(operation, 500, "internal", "out of memory");
+		mgmt_operation_fail(operation, 500, "internal", "out of memory");
 		return;
 	}
 	operation->old = target_configuration_hold(configuration);

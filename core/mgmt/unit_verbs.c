@@ -162,6 +162,7 @@ static void keep_change(struct mgmt *mgmt, struct mgmt_request *request, const s
 	operation->body = json_incref(body);
 	operation->name = strdup(target->name);
 	operation->number = lun->lun;
+	operation->may_reopen = true;
 	operation->edit = edit_lun;
 	operation->answer = answer_lun;
 	mgmt_operation_start(operation);

@@ -10,16 +10,15 @@
 
 #include "rt/log.h"
 #include "target/address.h"
+#include "target/change_private.h"
 #include "target/differ.h"
-#include "target/model_private.h"
 #include "target/snapshot.h"
 
-#define US_PER_S    UINT64_C(1000000)
-#define PLACE_BYTES 512
+#define US_PER_S UINT64_C(1000000)
 /* What is gone from the configuration has this long to close before the change is reported all the same. */
 #define RETIRE_WAIT_US (3 * US_PER_S)
 
-static bool is_kept(const struct target_change *change, const struct target_unit *unit)
+bool target_change_is_kept(const struct target_change *change, const struct target_unit *unit)
 {
 	for (size_t i = 0; i < change->model->unit_count; i++)
 		if (change->model->units[i] == unit)
@@ -35,7 +34,9 @@ static void finish(struct target_change *change)
 	}
 	change->model->change = NULL;
 	free(change->units);
+	free(change->is_as_before);
 	change->units = NULL;
+	change->is_as_before = NULL;
 	target_configuration_drop(change->configuration);
 	change->done(change);
 }
@@ -85,7 +86,7 @@ static void undo(struct target_change *change)
 	change->directory = NULL;
 	close_new_portals(change);
 	for (size_t i = 0; i < change->configuration->unit_count; i++)
-		if (change->units[i] && !is_kept(change, change->units[i]))
+		if (change->units[i] && !target_change_is_kept(change, change->units[i]))
 			target_model_retire(change->model, change->units[i]);
 	finish(change);
 }
@@ -216,15 +217,30 @@ static void ledger_saved(struct target_ledger_save *save)
 
 /* ---- Prepare ---------------------------------------------------------------------------------------------------- */
 
+static int serve_new_unit(struct target_change *change, size_t index)
+{
+	struct target_unit *unit = change->units[index];
+	int status = target_model_serve_unit(change->model, unit, change->units, change->configuration->unit_count,
+					     change->error);
+
+	if (!status || !change->tolerant)
+		return status;
+	/* As before or not, it would be the same store with the same serial. */
+	change->is_as_before[index] = true;
+	target_change_unit_failed(change, index);
+	target_model_retire(change->model, unit);
+	return 0;
+}
+
 static int serve_new_units(struct target_change *change)
 {
-	size_t count = change->configuration->unit_count;
 	int status = 0;
 
-	for (size_t i = 0; i < count && !status; i++)
-		if (!is_kept(change, change->units[i]))
-			status = target_model_serve_unit(change->model, change->units[i], change->units, count,
-							 change->error);
+	for (size_t i = 0; i < change->configuration->unit_count && !status; i++)
+		if (!target_change_is_kept(change, change->units[i]))
+			status = serve_new_unit(change, i);
+	if (!status && change->tolerant)
+		target_change_prune(change);
 	return status;
 }
 
@@ -234,10 +250,21 @@ static const struct model_portal *find_portal(const struct target_model *model, 
 	RT_LIST_FOR_EACH (node, &model->portals) {
 		const struct model_portal *portal = RT_CONTAINER_OF(node, struct model_portal, node);
 
-		if (portal->tag == tag && target_address_equal(&portal->wanted, wanted))
+		if (portal->tag == tag &&
+		    (target_address_equal(&portal->wanted, wanted) || target_address_equal(&portal->bound, wanted)))
 			return portal;
 	}
 	return NULL;
+}
+
+static int bind_portal(struct target_change *change, struct portal_group_spec *group, struct portal_spec *portal)
+{
+	const struct model_portal *known = find_portal(change->model, group->tag, &portal->address);
+
+	if (!known)
+		return target_model_portal_open(group, portal, &change->portals, change->error);
+	portal->address = known->bound;
+	return 0;
 }
 
 static int bind_portals(struct target_change *change)
@@ -245,17 +272,14 @@ static int bind_portals(struct target_change *change)
 	for (size_t i = 0; i < change->configuration->group_count; i++) {
 		struct portal_group_spec *group = &change->configuration->groups[i];
 
-		for (size_t k = 0; k < group->portal_count; k++) {
-			const struct model_portal *known =
-			    find_portal(change->model, group->tag, &group->portals[k].address);
-			int status;
+		for (size_t k = 0; k < group->portal_count;) {
+			int status = bind_portal(change, group, &group->portals[k]);
 
-			if (known) {
-				group->portals[k].address = known->bound;
-				continue;
-			}
-			status = target_model_portal_open(group, &group->portals[k], &change->portals, change->error);
-			if (status)
+			if (!status)
+				k++;
+			else if (change->tolerant)
+				target_change_portal_failed(change, group, k);
+			else
 				return status;
 		}
 	}
@@ -287,45 +311,91 @@ static void late_open_ended(struct target_unit *unit)
 	target_unit_retire(unit, unit_retired);
 }
 
-static void unit_opened(struct target_unit *unit)
+static size_t index_of(const struct target_change *change, const struct target_unit *unit)
 {
-	struct target_model *model = unit->owner;
-	struct target_change *change = model->change;
-	char place[PLACE_BYTES];
+	size_t index = 0;
 
-	if (unit->status && !change->status) {
-		change->status = unit->status;
-		snprintf(change->error, sizeof(change->error), "%.400s: cannot be opened: %.500s",
-			 target_unit_place(unit, place, sizeof(place)),
-			 *unit->error ? unit->error : strerror(-unit->status));
-	}
-	if (--change->outstanding)
-		return;
+	while (change->units[index] != unit)
+		index++;
+	return index;
+}
+
+/* In the change's error, why the unit has not opened. */
+static void tell_why(struct target_change *change, const struct target_unit *unit)
+{
+	char place[CHANGE_PLACE_BYTES];
+
+	snprintf(change->error, sizeof(change->error), "%.400s: cannot be opened: %.500s",
+		 target_unit_place(unit, place, sizeof(place)), *unit->error ? unit->error : strerror(-unit->status));
+}
+
+static void all_opened(struct target_change *change)
+{
 	rt_timer_cancel(&change->timer);
+	if (change->tolerant)
+		target_change_prune(change);
 	if (change->status)
 		fail(change, change->status);
 	else
 		name_and_persist(change);
 }
 
+static void unit_opened(struct target_unit *unit);
+
+/* true: it is being opened again, as it was before. */
+static bool go_on_without(struct target_change *change, struct target_unit *unit)
+{
+	tell_why(change, unit);
+	if (target_change_unit_failed(change, index_of(change, unit))) {
+		unit->opened_read_only = unit->spec->read_only;
+		target_unit_open(unit, unit_opened);
+		return true;
+	}
+	target_model_retire(change->model, unit);
+	return false;
+}
+
+static void unit_opened(struct target_unit *unit)
+{
+	struct target_model *model = unit->owner;
+	struct target_change *change = model->change;
+
+	if (unit->status && change->tolerant) {
+		if (go_on_without(change, unit))
+			return;
+	} else if (unit->status && !change->status) {
+		change->status = unit->status;
+		tell_why(change, unit);
+	}
+	if (--change->outstanding == 0)
+		all_opened(change);
+}
+
 /* A store that hangs while it is opened must not hold up other changes: it is closed when it comes back. */
 static void open_timed_out(struct rt_timer *timer)
 {
 	struct target_change *change = RT_CONTAINER_OF(timer, struct target_change, timer);
-	char place[PLACE_BYTES];
+	char place[CHANGE_PLACE_BYTES];
 
 	for (size_t i = 0; i < change->configuration->unit_count; i++) {
 		struct target_unit *unit = change->units[i];
 
-		if (unit->verb != TARGET_UNIT_OPEN)
+		if (!unit || unit->verb != TARGET_UNIT_OPEN)
 			continue;
 		snprintf(change->error, sizeof(change->error), "%.400s: has not opened within open_timeout_s (%u s)",
 			 target_unit_place(unit, place, sizeof(place)), unit->daemon->open_timeout_s);
 		rt_list_append(&change->model->retiring, &unit->in_retiring);
 		unit->finished = late_open_ended;
+		if (change->tolerant)
+			change->is_as_before[i] = true;
+		if (change->tolerant)
+			target_change_unit_failed(change, i);
 		change->units[i] = NULL;
 	}
-	fail(change, -ETIMEDOUT);
+	if (change->tolerant)
+		all_opened(change);
+	else
+		fail(change, -ETIMEDOUT);
 }
 
 static bool is_unit_of(const struct target_unit *unit, const struct unit_spec *spec)
@@ -335,7 +405,7 @@ static bool is_unit_of(const struct target_unit *unit, const struct unit_spec *s
 	return unit->spec->plugin == spec->plugin && !strcmp(path, spec->canonical_path);
 }
 
-static struct target_unit *find_unit(const struct target_model *model, const struct unit_spec *spec)
+struct target_unit *target_change_find_unit(const struct target_model *model, const struct unit_spec *spec)
 {
 	for (size_t i = 0; i < model->unit_count; i++) {
 		if (is_unit_of(model->units[i], spec))
@@ -358,13 +428,18 @@ static int refuse_if_retiring(struct target_change *change, const struct unit_sp
 	return 0;
 }
 
-static int refuse_if_different(struct target_change *change, const struct target_unit *unit,
-			       const struct unit_spec *spec)
+const char *target_change_difference(const struct target_unit *unit, const struct unit_spec *spec)
 {
 	const char *key = target_unit_difference(unit->spec->lun, spec->lun);
 
-	if (!key && unit->opened_read_only && !spec->read_only)
-		key = "read_only";
+	return !key && unit->opened_read_only && !spec->read_only ? "read_only" : key;
+}
+
+static int refuse_if_different(struct target_change *change, const struct target_unit *unit,
+			       const struct unit_spec *spec)
+{
+	const char *key = target_change_difference(unit, spec);
+
 	if (!key)
 		return 0;
 	snprintf(change->error, sizeof(change->error),
@@ -372,33 +447,43 @@ static int refuse_if_different(struct target_change *change, const struct target
 	return -EINVAL;
 }
 
-/* The units of the new configuration: those that are there already, and new ones, not opened yet. */
+/* One that the model has already, or a new one, not opened yet. */
+static int collect_unit(struct target_change *change, size_t index)
+{
+	const struct unit_spec *spec = &change->configuration->units[index];
+	struct target_model *model = change->model;
+	struct target_unit *known = target_change_find_unit(model, spec);
+	int status = known ? refuse_if_different(change, known, spec) : refuse_if_retiring(change, spec);
+
+	if (status && change->tolerant) {
+		target_change_unit_failed(change, index);
+		return 0;
+	}
+	if (status)
+		return status;
+	change->units[index] =
+	    known ? known : target_unit_create(change->configuration, spec, model->control, model, (unsigned)index);
+	if (change->units[index])
+		return 0;
+	snprintf(change->error, sizeof(change->error), "out of memory");
+	return -ENOMEM;
+}
+
 static int collect_units(struct target_change *change)
 {
-	struct target_configuration *configuration = change->configuration;
-	struct target_model *model = change->model;
+	size_t count = change->configuration->unit_count;
 	int status = 0;
 
-	change->units = calloc(configuration->unit_count + 1, sizeof(*change->units));
-	for (size_t i = 0; change->units && i < configuration->unit_count && !status; i++) {
-		const struct unit_spec *spec = &configuration->units[i];
-
-		change->units[i] = find_unit(model, spec);
-		if (change->units[i]) {
-			status = refuse_if_different(change, change->units[i], spec);
-			continue;
-		}
-		status = refuse_if_retiring(change, spec);
-		if (status)
-			break;
-		change->units[i] = target_unit_create(configuration, spec, model->control, model, (unsigned)i);
-		if (!change->units[i])
-			status = -ENOMEM;
-	}
-	if (!change->units)
-		status = -ENOMEM;
-	if (status == -ENOMEM)
+	change->units = calloc(count + 1, sizeof(*change->units));
+	change->is_as_before = calloc(count + 1, sizeof(*change->is_as_before));
+	if (!change->units || !change->is_as_before) {
 		snprintf(change->error, sizeof(change->error), "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < count && !status; i++)
+		status = collect_unit(change, i);
+	if (!status && change->tolerant)
+		target_change_prune(change);
 	return status;
 }
 
@@ -409,7 +494,7 @@ static void open_new_units(struct target_change *change)
 	change->timer.expired = open_timed_out;
 	rt_timer_arm(model->control, &change->timer, change->configuration->daemon.open_timeout_s * US_PER_S);
 	for (size_t i = 0; i < change->configuration->unit_count; i++) {
-		if (is_kept(change, change->units[i]))
+		if (target_change_is_kept(change, change->units[i]))
 			continue;
 		change->outstanding++;
 		target_unit_open(change->units[i], unit_opened);
@@ -429,6 +514,8 @@ void target_model_change(struct target_model *model, struct target_change *chang
 	change->error[0] = '\0';
 	change->outstanding = 0;
 	change->still_closing = change->persist_failed = false;
+	change->failures = NULL;
+	change->failure_count = 0;
 	change->directory = NULL;
 	change->timer = (struct rt_timer){0};
 	rt_list_init(&change->portals);

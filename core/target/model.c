@@ -281,7 +281,7 @@ int target_model_serve_unit(struct target_model *model, struct target_unit *unit
 
 	choose_serial(model, unit);
 	for (size_t i = 0; i < other_count; i++)
-		if (others[i] != unit && !strcmp(others[i]->serial, unit->serial))
+		if (others[i] && others[i] != unit && !strcmp(others[i]->serial, unit->serial))
 			return refuse_same_serial(unit, others[i], error);
 	status = target_unit_serve(unit);
 	if (status)

@@ -46,6 +46,14 @@ struct target_configuration *target_model_configuration(const struct target_mode
 /* The unit of a LUN of the configuration in force; NULL: not made yet (the model has not started). */
 struct target_unit *target_model_unit(const struct target_model *model, const struct lun_spec *lun);
 
+/* What a tolerant change has left out: a LUN, or (target NULL) a portal. */
+struct target_change_failure {
+	const char *target, *portal;
+	uint16_t lun, portal_group_tag;
+	bool as_before; /* the LUN is served, but as it was before */
+	const char *reason;
+};
+
 /* A change from the configuration in force to another one: what is the same in both is not touched; what is new is
  * prepared (stores opened, portals bound), the change is made durable, published, and what is gone is flushed and
  * closed.  A failure before publication undoes everything in reverse. */
@@ -53,16 +61,24 @@ struct target_change {
 	/* Set by the caller. */
 	struct target_configuration *configuration; /* checked without a problem; a reference is taken */
 	const char *state_text;			    /* what to keep as state.conf; NULL: that file stays as it is */
+	/* A unit or portal that cannot be had does not fail the change, which goes on without it. */
+	bool tolerant;
+	/* Tolerant: a unit that cannot be opened as wanted is opened as it is described here.  NULL: it is left out. */
+	const struct target_configuration *before;
 	void (*done)(struct target_change *change);
 	/* The result: 0 or negative errno with `error`.  */
 	int status;
 	char error[TARGET_ERROR_BYTES];
 	bool persist_failed; /* the state folder is to blame */
 	bool still_closing;  /* a store that is gone from the configuration has not closed in time; it goes on */
+	/* Of a tolerant change; they live as long as the configuration. */
+	struct target_change_failure *failures;
+	size_t failure_count;
 	/* private */
 	struct target_model *model;
 	struct target_unit *
-	    *units; /* of the configuration, in its order; those that the model has, too, and new ones */
+	    *units;	    /* of the configuration, in its order; those that the model has, too, and new ones */
+	bool *is_as_before; /* likewise: described anew as it was before */
 	size_t outstanding;
 	struct rt_timer timer;
 	struct target_ledger_save ledger_save;
@@ -73,5 +89,11 @@ struct target_change {
 };
 /* One at a time, after the model has started and before it is stopped. */
 void target_model_change(struct target_model *model, struct target_change *change);
+
+/* The way from the configuration in force to a wanted one, if that is no single step: the one in force without what has
+ * to be closed first, as units whose attributes differ and portals that go to another group.  A change leads there, and
+ * another one on.  A new reference, or NULL: one step will do. */
+struct target_configuration *target_model_between(const struct target_model *model,
+						  const struct target_configuration *wanted);
 
 #endif

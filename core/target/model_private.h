@@ -50,7 +50,7 @@ void target_model_portal_close(struct model_portal *portal);
 /* Shared by the start and a change: `units` are those of `configuration`. */
 int target_model_name_ports(struct target_ledger *ledger, const struct target_configuration *configuration,
 			    char error[static TARGET_ERROR_BYTES]);
-/* Gives the unit its serial and makes its SCSI side; `others` are looked at for the same serial. */
+/* Gives the unit its serial and makes its SCSI side; `others` (or NULL) are looked at for the same serial. */
 int target_model_serve_unit(struct target_model *model, struct target_unit *unit, struct target_unit *const *others,
 			    size_t other_count, char error[static TARGET_ERROR_BYTES]);
 /* The unit is in no published directory any more. */

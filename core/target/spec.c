@@ -74,14 +74,16 @@ struct target_configuration *target_configuration_hold(struct target_configurati
 
 void target_configuration_drop(struct target_configuration *configuration)
 {
-	struct target_configuration *base;
+	struct target_configuration *base, *origin;
 
 	if (!configuration || atomic_fetch_sub(&configuration->references, 1) != 1)
 		return;
 	base = configuration->base;
+	origin = configuration->origin;
 	target_configuration_free(configuration);
 	free(configuration);
 	target_configuration_drop(base);
+	target_configuration_drop(origin);
 }
 
 void target_configuration_free(struct target_configuration *configuration)

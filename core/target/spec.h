@@ -155,7 +155,8 @@ struct target_configuration {
 	const char *text; /* as it was given, less comments: a configuration file; NULL: nothing was */
 	/* Of one made by target_configuration_new. */
 	atomic_uint references;
-	struct target_configuration *base; /* whose memory this one uses, too; NULL: none */
+	struct target_configuration *base;   /* whose memory this one uses, too; NULL: none */
+	struct target_configuration *origin; /* likewise, of a copy */
 	struct daemon_spec daemon;
 	struct discovery_spec discovery;
 	struct portal_group_spec *groups;

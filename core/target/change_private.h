@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What change.c and change_tolerant.c share.
+ */
+#ifndef TGTKIT_TARGET_CHANGE_PRIVATE_H
+#define TGTKIT_TARGET_CHANGE_PRIVATE_H
+
+#include "target/model_private.h"
+
+#define CHANGE_PLACE_BYTES 512
+
+/* The model's unit of this plugin and canonical path; NULL: it has none. */
+struct target_unit *target_change_find_unit(const struct target_model *model, const struct unit_spec *spec);
+/* The key that keeps an open unit from being what the spec says; NULL: none. */
+const char *target_change_difference(const struct target_unit *unit, const struct unit_spec *spec);
+bool target_change_is_kept(const struct target_change *change, const struct target_unit *unit);
+
+/* Of a tolerant change: the unit at `index` cannot be had, for the reason in change->error.  It is forgotten (the
+ * caller sees to what there is of it), or (true) described anew as it was before, for another attempt. */
+bool target_change_unit_failed(struct target_change *change, size_t index);
+/* A portal of the group cannot be opened, for the reason in change->error: takes it away. */
+void target_change_portal_failed(struct target_change *change, struct portal_group_spec *group, size_t index);
+/* Takes the units that have failed out of the configuration. */
+void target_change_prune(struct target_change *change);
+
+#endif
