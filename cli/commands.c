@@ -32,6 +32,7 @@ static const struct verb {
     {"plugin", "list", 0, 0, "", plugin_list},
     {"plugin", "info", 1, 1, "NAME", plugin_info},
     {"plugin", "check", 1, 1, "FILE", plugin_check},
+    {"plugin", "rescan", 0, 0, "", plugin_rescan},
     {"config", "show", 0, 0, "", config_show},
     {"config", "save", 1, 1, "FILE", config_save},
     {"config", "reload", 0, 0, "", config_reload},
@@ -51,7 +52,7 @@ const char *commands_help(void)
 	       "           resize IQN LUN SIZE [--shrink]\n"
 	       "  tpgt     list | create TAG ADDRESS[:PORT]... | delete TAG\n"
 	       "  session  list | drop ID\n"
-	       "  plugin   list | info NAME | check FILE\n"
+	       "  plugin   list | info NAME | check FILE | rescan\n"
 	       "  config   show | save FILE | reload | check [FILE]\n"
 	       "  stats    [--watch [--interval SECONDS] [--rounds NUMBER]]\n"
 	       "  version\n"

@@ -20,8 +20,10 @@ command target_list, target_show, target_create, target_delete, lun_list, lun_sh
 /* stats_command.c */
 command stats_show;
 /* plugin_commands.c */
-command plugin_list, plugin_info, plugin_check;
+command plugin_list, plugin_info, plugin_rescan;
+/* check_commands.c */
+command config_check, plugin_check;
 /* config_commands.c */
-command config_show, config_save, config_reload, config_check, version_show;
+command config_show, config_save, config_reload, version_show;
 
 #endif

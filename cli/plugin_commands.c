@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,12 +46,18 @@ int plugin_info(const struct arguments *arguments, const char *const *words, siz
 	return EXIT_SUCCESS;
 }
 
-int plugin_check(const struct arguments *arguments, const char *const *words, size_t count)
+int plugin_rescan(const struct arguments *arguments, const char *const *words, size_t count)
 {
-	char path[PATH_MAX];
+	json_t *answer = client_request("POST", NULL, "/v1/plugins?rescan"), *name;
+	size_t index;
 
+	(void)words;
 	(void)count;
-	if (!realpath(words[0], path))
-		client_fail("%s: %m", words[0]);
-	return show_done(arguments, client_request("POST", json_pack("{ss}", "file", path), "/v1/plugins"));
+	if (arguments->json)
+		return show_object(arguments, answer);
+	json_array_foreach(json_object_get(answer, "added"), index, name) puts(json_string_value(name));
+	if (!json_array_size(json_object_get(answer, "added")))
+		puts("no new plugin");
+	json_decref(answer);
+	return EXIT_SUCCESS;
 }

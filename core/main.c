@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,6 +145,22 @@ static int check(struct tgtkitd *self)
 		target_check_stores(self->configuration, &problems);
 	target_configuration_drop(self->configuration);
 	return problems.count ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The process ends after it: whatever the file does when it is loaded, it does to nobody else. */
+static int check_plugin(const char *file)
+{
+	char error[STORE_ERROR_BYTES], path[PATH_MAX];
+
+	rt_log_set_level(RT_LOG_WARNING);
+	if (!realpath(file, path)) {
+		fprintf(stderr, "%s: %s\n", file, strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (!store_plugins_check_file(path, error))
+		return EXIT_SUCCESS;
+	fprintf(stderr, "%s\n", error);
+	return EXIT_FAILURE;
 }
 
 /* ---- Signals -------------------------------------------------------------------------------------------------- */
@@ -387,7 +404,9 @@ int main(int argc, char **argv)
 	int status;
 
 	tgtkitd_options_parse(argc, argv, &self.options);
-	if (self.options.check) {
+	if (self.options.check_plugin) {
+		status = check_plugin(self.options.check_plugin);
+	} else if (self.options.check) {
 		status = check(&self);
 	} else {
 		if (!self.options.foreground)

@@ -17,6 +17,7 @@ static const char help[] =
     "  -c, --config FILE       the configuration (" TGTKIT_SYSCONFDIR "/tgtkit.conf)\n"
     "  -f, --foreground        stay in the foreground, log to stderr\n"
     "      --check             say whether the configuration is good; serve nothing\n"
+    "      --check-plugin FILE say whether the file of a plugin would be accepted; serve nothing\n"
     "      --log-level LEVEL   error, warning, info or debug\n"
     "      --set KEY=VALUE     override a key of the daemon group, for example daemon.workers=2\n"
     "      --listen ADDRESS    a portal, for example 0.0.0.0:3260 or [::]:3260 (127.0.0.1:3260)\n"
@@ -50,14 +51,29 @@ static const char *log_level_setting(const char *level)
 	return setting;
 }
 
-enum { OPTION_CHECK = 256, OPTION_LOG_LEVEL, OPTION_SET, OPTION_LISTEN, OPTION_TARGET, OPTION_VERSION, OPTION_HELP };
+enum {
+	OPTION_CHECK = 256,
+	OPTION_CHECK_PLUGIN,
+	OPTION_LOG_LEVEL,
+	OPTION_SET,
+	OPTION_LISTEN,
+	OPTION_TARGET,
+	OPTION_VERSION,
+	OPTION_HELP
+};
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},		{"foreground", no_argument, NULL, 'f'},
-    {"check", no_argument, NULL, OPTION_CHECK},		{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"set", required_argument, NULL, OPTION_SET},	{"listen", required_argument, NULL, OPTION_LISTEN},
-    {"target", required_argument, NULL, OPTION_TARGET}, {"version", no_argument, NULL, OPTION_VERSION},
-    {"help", no_argument, NULL, OPTION_HELP},		{0},
+    {"config", required_argument, NULL, 'c'},
+    {"foreground", no_argument, NULL, 'f'},
+    {"check", no_argument, NULL, OPTION_CHECK},
+    {"check-plugin", required_argument, NULL, OPTION_CHECK_PLUGIN},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"set", required_argument, NULL, OPTION_SET},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"target", required_argument, NULL, OPTION_TARGET},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {0},
 };
 
 static void take(struct tgtkitd_options *options, int option)
@@ -71,6 +87,9 @@ static void take(struct tgtkitd_options *options, int option)
 		break;
 	case OPTION_CHECK:
 		options->check = true;
+		break;
+	case OPTION_CHECK_PLUGIN:
+		options->check_plugin = optarg;
 		break;
 	case OPTION_LOG_LEVEL:
 		options->settings[options->setting_count++] = log_level_setting(optarg);

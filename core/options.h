@@ -13,6 +13,7 @@ enum { EXIT_USAGE = 2, EXIT_LOSS = 3 };
 struct tgtkitd_options {
 	const char *config_file; /* NULL with paths */
 	bool foreground, check;
+	const char *check_plugin; /* NULL: not asked for */
 	const char **settings; /* of --set and --log-level, in order */
 	size_t setting_count;
 	const char **listen;

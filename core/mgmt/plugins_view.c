@@ -81,72 +81,77 @@ void mgmt_get_plugin(struct mgmt *mgmt, struct mgmt_request *request, const stru
 		mgmt_answer_error(request, 404, "not_found", "there is no plugin %s", path->parts[2]);
 }
 
-/* ---- Check of a file, on the pool ------------------------------------------------------------------------------- */
+/* ---- Looking for new ones, on the pool -------------------------------------------------------------------------- */
 
-struct file_check {
+/* Only the configured folders are looked at, and only files there that nobody but root or the daemon's user can write:
+ * a client that could name a file would run code as the daemon. */
+struct rescan {
 	struct mgmt *mgmt;
 	struct mgmt_request *request;
-	char *file;
-	int status;
-	char error[STORE_ERROR_BYTES];
+	struct target_configuration *configuration;
+	size_t known;
+	unsigned refused;
 	struct store_job job;
 	struct rt_post done;
 };
 
-static void checked(struct rt_post *post)
+static void rescanned(struct rt_post *post)
 {
-	struct file_check *check = RT_CONTAINER_OF(post, struct file_check, done);
-	struct mgmt *mgmt = check->mgmt;
+	struct rescan *rescan = RT_CONTAINER_OF(post, struct rescan, done);
+	struct mgmt *mgmt = rescan->mgmt;
+	json_t *added = json_array();
 
-	if (check->status)
-		mgmt_answer_error(check->request, 422, "refused", "%s", check->error);
-	else
-		mgmt_answer_json(check->request, 200, json_pack("{sssb}", "file", check->file, "accepted", 1));
-	free(check->file);
-	free(check);
+	for (size_t i = rescan->known; i < store_plugins_count(); i++)
+		json_array_append_new(added, json_string(store_plugins_get(i)->descriptor->name));
+	mgmt_answer_json(rescan->request, 200, json_pack("{sosi}", "added", added, "refused", (int)rescan->refused));
+	target_configuration_drop(rescan->configuration);
+	free(rescan);
 	mgmt->verbs--;
 	mgmt_check_stopped(mgmt);
 }
 
-static void check_file(struct store_job *job)
+static void scan(struct store_job *job)
 {
-	struct file_check *check = RT_CONTAINER_OF(job, struct file_check, job);
+	struct rescan *rescan = RT_CONTAINER_OF(job, struct rescan, job);
+	const struct daemon_spec *daemon = &rescan->configuration->daemon;
 
 	mgmt_plugins_lock();
-	check->status = store_plugins_check_file(check->file, check->error);
+	rescan->known = store_plugins_count();
+	rescan->refused = store_plugins_scan(daemon->plugin_dirs, daemon->plugin_dir_count);
 	mgmt_plugins_unlock();
-	rt_loop_post(check->mgmt->control, &check->done);
+	rt_loop_post(rescan->mgmt->control, &rescan->done);
 }
 
-static void start_check(struct mgmt *mgmt, struct mgmt_request *request, const char *file)
+static void start_rescan(struct mgmt *mgmt, struct mgmt_request *request)
 {
-	struct file_check *check = calloc(1, sizeof(*check));
+	struct rescan *rescan = calloc(1, sizeof(*rescan));
 
-	if (!check || !(check->file = strdup(file))) {
-		free(check);
+	if (!rescan) {
 		mgmt_answer_error(request, 500, "internal", "out of memory");
 		return;
 	}
-	check->mgmt = mgmt;
-	check->request = request;
-	check->job.run = check_file;
-	check->done.run = checked;
+	rescan->mgmt = mgmt;
+	rescan->request = request;
+	rescan->configuration = target_configuration_hold(target_model_configuration(mgmt->model));
+	rescan->job.run = scan;
+	rescan->done.run = rescanned;
 	mgmt->verbs++;
-	store_pool_submit_control(&check->job);
+	store_pool_submit_control(&rescan->job);
 }
 
-void mgmt_check_plugin(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)
+void mgmt_post_plugins(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)
 {
-	json_t *body = mgmt_body(request);
-	const char *file = json_string_value(json_object_get(body, "file"));
+	size_t length;
 
 	(void)path;
-	if (!body)
-		return;
-	if (!file || *file != '/' || json_object_size(body) != 1)
+	(void)mgmt_request_body(request, &length);
+	if (!mgmt_request_query(request, "rescan"))
+		mgmt_answer_error(
+		    request, 400, "bad_query",
+		    "what is to be done is missing: POST /v1/plugins?rescan looks into the configured folders");
+	else if (length)
 		mgmt_answer_error(request, 422, "invalid",
-				  "the body must be {\"file\": \"/absolute/path/of/NAME.so\"}");
+				  "a rescan takes no body: only the configured folders are looked at (plugin_dirs)");
 	else
-		start_check(mgmt, request, file);
-	json_decref(body);
+		start_rescan(mgmt, request);
 }

@@ -33,7 +33,7 @@ static const struct route {
     {"GET", {"v1", "sessions", "*"}, mgmt_get_session},
     {"DELETE", {"v1", "sessions", "*"}, mgmt_delete_session},
     {"GET", {"v1", "plugins"}, mgmt_get_plugins},
-    {"POST", {"v1", "plugins"}, mgmt_check_plugin},
+    {"POST", {"v1", "plugins"}, mgmt_post_plugins},
     {"GET", {"v1", "plugins", "*"}, mgmt_get_plugin},
     {"GET", {"v1", "config"}, mgmt_get_config},
     {"POST", {"v1", "config"}, mgmt_post_config},

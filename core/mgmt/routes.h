@@ -16,7 +16,7 @@ typedef void mgmt_route_handler(struct mgmt *mgmt, struct mgmt_request *request,
 mgmt_route_handler mgmt_get_version, mgmt_get_health, mgmt_get_targets, mgmt_get_target, mgmt_get_luns, mgmt_get_lun,
     mgmt_get_groups, mgmt_get_group, mgmt_get_config;
 /* plugins_view.c */
-mgmt_route_handler mgmt_get_plugins, mgmt_get_plugin, mgmt_check_plugin;
+mgmt_route_handler mgmt_get_plugins, mgmt_get_plugin, mgmt_post_plugins;
 /* stats.c, metrics.c */
 mgmt_route_handler mgmt_get_stats, mgmt_get_metrics;
 /* sessions.c */

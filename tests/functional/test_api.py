@@ -148,10 +148,9 @@ def walk_sessions(walk, one):
 
 
 def walk_rest(walk, one):
-    plugin = next(iter(one.api.get("/v1/plugins")["plugins"]))["file"]
-    walk(200, "POST", "/v1/plugins", {"file": plugin})
-    walk(400, "POST", "/v1/plugins", "")
-    walk(422, "POST", "/v1/plugins", {"file": "/etc/passwd"})
+    assert walk(200, "POST", "/v1/plugins", query="?rescan")["added"] == []
+    walk(400, "POST", "/v1/plugins")
+    walk(422, "POST", "/v1/plugins", {"file": "/etc/passwd"}, query="?rescan")
     walk(200, "POST", "/v1/config", query="?reload")
     walk(400, "POST", "/v1/config")
     (one.folder / "tgtkit.conf").write_text("nonsense")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command tgtkit: every noun and verb, tables and JSON, exit statuses, and its manual page."""
 
+import json
 import pathlib
 import re
 
@@ -68,7 +69,17 @@ def test_plugins(tgtkit):
     plugin = tgtkit.json("plugin", "info", "null")
     tgtkit.run("plugin", "check", plugin["file"])
     assert "/etc/passwd" in tgtkit.run("plugin", "check", "/etc/passwd", status=1)
+    assert tgtkit.run("plugin", "rescan") == "no new plugin\n"
     assert "no plugin" in tgtkit.run("plugin", "info", "nothing", status=1)
+
+
+def test_a_plugin_is_checked_without_a_daemon_and_outside_of_it(tmp_path):
+    tgtkit = api.Command(tmp_path / "nothing")
+    file = next(folder / "null.so" for folder in daemon.Installation().plugin_folders if (folder / "null.so").exists())
+    assert json.loads(tgtkit.run("-o", "json", "plugin", "check", file)) == {"accepted": True, "problems": []}
+    (tmp_path / "bad.so").write_text("no library")
+    assert "bad.so" in tgtkit.run("plugin", "check", tmp_path / "bad.so", status=1)
+    assert "absent.so" in tgtkit.run("plugin", "check", tmp_path / "absent.so", status=1)
 
 
 def test_configuration(tgtkit, running, tmp_path):
