@@ -137,10 +137,13 @@ static void read_step(struct copy *copy)
 
 static struct scsi_logical_unit *reach(struct copy *copy, uint16_t index)
 {
-	const struct scsi_copy_target *target = &copy->list.targets[index];
+	const struct scsi_copy_target *target;
 	const struct scsi_lun_mapping *mapping;
 
-	if (index >= copy->list.target_count || !target->reachable)
+	if (index >= copy->list.target_count)
+		return NULL;
+	target = &copy->list.targets[index];
+	if (!target->reachable)
 		return NULL;
 	mapping = scsi_lun_map_find(copy->command->nexus->lun_map, target->lun);
 	if (mapping == NULL || (target->block_bytes != 0 && target->block_bytes != mapping->unit->block_bytes))
