@@ -13,6 +13,7 @@
 #include "iscsi/full_feature.h"
 #include "iscsi/registry.h"
 #include "iscsi/session.h"
+#include "iscsi/task.h"
 #include "rt/log.h"
 
 #define NANOSECONDS	      1000000000ull
@@ -282,6 +283,8 @@ static void watch(struct rt_timer *timer)
 	const struct iscsi_server_options *options = iscsi_server_options();
 	uint64_t now_ns = rt_loop_now_ns(connection->worker->rt->loop);
 
+	iscsi_data_out_fail_stalled(connection->session,
+				    now_ns - (options->nop_interval_s + options->nop_timeout_s) * NANOSECONDS);
 	if (!connection->ping_sent_ns && is_silent_since(connection, now_ns - options->nop_interval_s * NANOSECONDS)) {
 		ping(connection, now_ns);
 		return;

@@ -12,6 +12,7 @@
 #include "iscsi/late_data.h"
 #include "iscsi/session.h"
 #include "iscsi/task.h"
+#include "rt/log.h"
 #include "scsi/sense.h"
 
 static struct rt_memory *memory_of(const struct iscsi_task *task)
@@ -139,6 +140,7 @@ static void begin_soliciting(struct iscsi_task *task, bool is_retry)
 	if (!take_solicited_memory(task, is_retry))
 		return;
 	task->soliciting = true;
+	task->asked_ns = rt_loop_now_ns(task->session->worker->rt->loop);
 	task->requested = task->received;
 	assign_transfer_tags(task);
 	request_more(task);
@@ -175,6 +177,7 @@ void iscsi_data_out_proceed(struct iscsi_task *task)
 void iscsi_data_out_received(struct iscsi_task *task, uint32_t bytes, bool final)
 {
 	task->received += bytes;
+	task->asked_ns = task->session->connection->last_received_ns;
 	if (!final)
 		return;
 	if (task->unsolicited_open) {
@@ -187,6 +190,21 @@ void iscsi_data_out_received(struct iscsi_task *task, uint32_t bytes, bool final
 		task->data_sn = 0;
 	}
 	iscsi_data_out_proceed(task);
+}
+
+void iscsi_data_out_fail_stalled(struct iscsi_session *session, uint64_t since_ns)
+{
+	RT_LIST_FOR_EACH (node, &session->tasks) {
+		struct iscsi_task *task = RT_CONTAINER_OF(node, struct iscsi_task, in_session);
+
+		if (!session->connection || !rt_memory_is_waited_for(memory_of(task), RT_MEMORY_SOLICITED))
+			return;
+		if (task->state != ISCSI_TASK_COLLECTING || !task->r2ts_outstanding || task->asked_ns > since_ns)
+			continue;
+		rt_log(RT_LOG_WARNING, "%s: the data of a write does not come, and others wait for its memory: aborted",
+		       session->connection->peer);
+		iscsi_data_out_fail(task, 0x4b, 0x06); /* INITIATOR RESPONSE TIMEOUT */
+	}
 }
 
 /* What is wrong with a Data-Out PDU of a known task: 0, or an additional sense code and qualifier. */

@@ -27,9 +27,9 @@ enum iscsi_order iscsi_command_order(const struct iscsi_session *session, const 
 
 	if (iscsi_pdu_is_immediate(bhs))
 		return ISCSI_IN_TURN;
-	if (cmd_sn == session->exp_cmd_sn && !rt_serial_before(session->max_cmd_sn, cmd_sn))
+	if (cmd_sn == session->exp_cmd_sn && !rt_serial_before(session->window.max_cmd_sn, cmd_sn))
 		return ISCSI_IN_TURN;
-	if (rt_serial_before(cmd_sn, session->exp_cmd_sn) || rt_serial_before(session->max_cmd_sn, cmd_sn) ||
+	if (rt_serial_before(cmd_sn, session->exp_cmd_sn) || rt_serial_before(session->window.max_cmd_sn, cmd_sn) ||
 	    is_held(session, cmd_sn))
 		return ISCSI_OUTSIDE_WINDOW;
 	return ISCSI_BEFORE_ITS_TURN;
@@ -238,7 +238,8 @@ static void plug_gaps(struct iscsi_connection *connection, uint32_t cmd_sn)
 
 static bool is_ahead(const struct iscsi_session *session, uint32_t cmd_sn)
 {
-	return rt_serial_before(session->exp_cmd_sn, cmd_sn) && !rt_serial_before(session->max_cmd_sn + 1, cmd_sn);
+	return rt_serial_before(session->exp_cmd_sn, cmd_sn) &&
+	       !rt_serial_before(session->window.max_cmd_sn + 1, cmd_sn);
 }
 
 /* A function that covers more than one task takes effect on all commands before it, immediate or not. */

@@ -11,11 +11,6 @@
 #include "iscsi/task.h"
 #include "rt/log.h"
 
-static struct rt_memory *memory_of(const struct iscsi_session *session)
-{
-	return session->worker->rt->memory;
-}
-
 /* What one command may send unasked. */
 static uint32_t unsolicited_bytes(const struct iscsi_parameters *parameters)
 {
@@ -24,11 +19,6 @@ static uint32_t unsolicited_bytes(const struct iscsi_parameters *parameters)
 	if (!parameters->initial_r2t)
 		return parameters->first_burst_length;
 	return immediate < parameters->first_burst_length ? immediate : parameters->first_burst_length;
-}
-
-static size_t credit(const struct iscsi_session *session, uint32_t commands)
-{
-	return (size_t)rt_round_up(session->unsolicited_bytes_per_command, RT_MEMORY_PAGE_BYTES) * commands;
 }
 
 /* RFC 7143 4.2.3.4: a session that has agreed to FastAbort is told which unit's commands another one has ended. */
@@ -85,13 +75,9 @@ static struct iscsi_session *session_new(struct iscsi_connection *connection, co
 	session->portal_group_tag = connection->portal_group_tag;
 	memcpy(session->isid, login->isid, sizeof session->isid);
 	session->exp_cmd_sn = first_cmd_sn;
-	session->max_cmd_sn = first_cmd_sn - 1;
 	rt_list_init(&session->held);
 	rt_list_init(&session->tasks);
 	rt_list_init(&session->late_data);
-	session->unsolicited_bytes_per_command = login->discovery ? 0 : unsolicited_bytes(&login->parameters);
-	session->window = ISCSI_INITIAL_WINDOW;
-	session->window_limit = login->discovery ? ISCSI_INITIAL_WINDOW : login->target->parameters.max_queued_commands;
 	session->initiator_name = strdup(login->initiator_name);
 	session->target_name = strdup(login->discovery ? "" : login->target->name);
 	if (!session->initiator_name || !session->target_name) {
@@ -101,18 +87,24 @@ static struct iscsi_session *session_new(struct iscsi_connection *connection, co
 	return session;
 }
 
+static bool open_window(struct iscsi_session *session, const struct iscsi_login_result *login, uint32_t first_cmd_sn)
+{
+	uint32_t bytes = login->discovery ? 0 : unsolicited_bytes(&login->parameters);
+	uint32_t limit = login->discovery ? 0 : login->target->parameters.max_queued_commands;
+
+	return iscsi_window_open(session, first_cmd_sn, bytes, limit);
+}
+
 enum iscsi_login_status iscsi_session_create(struct iscsi_connection *connection,
 					     const struct iscsi_login_result *login,
 					     struct iscsi_registry_entry *registration, uint32_t first_cmd_sn,
 					     struct iscsi_session **created)
 {
 	struct iscsi_session *session = session_new(connection, login, first_cmd_sn);
-	size_t wanted;
 
 	if (!session)
 		return ISCSI_LOGIN_OUT_OF_RESOURCES;
-	wanted = credit(session, session->window + ISCSI_IMMEDIATE_COMMANDS);
-	if (!rt_memory_reserve(memory_of(session), wanted)) {
+	if (!open_window(session, login, first_cmd_sn)) {
 		static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 
 		rt_log_limited(&limit, RT_LOG_WARNING,
@@ -122,7 +114,7 @@ enum iscsi_login_status iscsi_session_create(struct iscsi_connection *connection
 		return ISCSI_LOGIN_OUT_OF_RESOURCES;
 	}
 	if (!session->discovery && make_nexus(session, login)) {
-		rt_memory_unreserve(memory_of(session), wanted);
+		iscsi_window_close(session);
 		session_free(session);
 		return ISCSI_LOGIN_OUT_OF_RESOURCES;
 	}
@@ -138,7 +130,7 @@ void iscsi_session_check_end(struct iscsi_session *session)
 {
 	if (!session->closing || !session->nexus_closed || session->task_count || session->functions_under_way)
 		return;
-	rt_memory_unreserve(memory_of(session), credit(session, session->window + ISCSI_IMMEDIATE_COMMANDS));
+	iscsi_window_close(session);
 	iscsi_registry_remove(session->registration);
 	session_free(session);
 }
@@ -190,49 +182,4 @@ void iscsi_session_close(struct iscsi_session *session)
 	}
 	session->nexus_closed = true;
 	iscsi_session_check_end(session);
-}
-
-/* Commands that the initiator may send now: it has the whole window but for what is under way. */
-static uint32_t open_commands(const struct iscsi_session *session)
-{
-	return session->in_window < session->window ? session->window - session->in_window : 0;
-}
-
-/* Half of the credit is left to sessions to come: what a busy session takes it keeps. */
-static bool may_grow(const struct iscsi_session *session, uint32_t more)
-{
-	const struct rt_memory_usage usage = rt_memory_usage(memory_of(session));
-	size_t taken = usage.used_bytes[RT_MEMORY_WINDOW] + usage.reserved_bytes;
-
-	return taken + credit(session, more) <= usage.limit_bytes[RT_MEMORY_WINDOW] / 2;
-}
-
-static void grow_window(struct iscsi_session *session)
-{
-	uint32_t more = session->window;
-
-	if (more > session->window_limit - session->window)
-		more = session->window_limit - session->window;
-	if (more && may_grow(session, more) && rt_memory_reserve(memory_of(session), credit(session, more)))
-		session->window += more;
-}
-
-uint32_t iscsi_session_advance_window(struct iscsi_session *session)
-{
-	uint32_t next;
-
-	if (session->window < session->window_limit && session->in_window * 2 >= session->window)
-		grow_window(session);
-	next = session->exp_cmd_sn + open_commands(session) - 1;
-	if (session->connection && session->connection->draining)
-		next = session->max_cmd_sn;
-	if (rt_serial_before(session->max_cmd_sn, next))
-		session->max_cmd_sn = next;
-	return session->max_cmd_sn;
-}
-
-bool iscsi_session_owes_window(const struct iscsi_session *session)
-{
-	return !session->closing && rt_serial_before(session->max_cmd_sn, session->exp_cmd_sn) &&
-	       open_commands(session) > 0 && !session->connection->draining;
 }

@@ -12,10 +12,10 @@
 #include "iscsi/connection.h"
 #include "iscsi/parameters.h"
 #include "iscsi/registry.h"
+#include "iscsi/window.h"
 #include "scsi/nexus.h"
 
-#define ISCSI_TASK_BUCKETS   64u
-#define ISCSI_INITIAL_WINDOW 8u
+#define ISCSI_TASK_BUCKETS 64u
 /* Commands outside the window (immediate ones) that may be under way at a time: initiators hardly ever send any. */
 #define ISCSI_IMMEDIATE_COMMANDS 1u
 
@@ -34,15 +34,11 @@ struct iscsi_session {
 
 	/* Command numbering, RFC 7143 4.2.2.1. */
 	uint32_t exp_cmd_sn;
-	uint32_t max_cmd_sn; /* as last sent: it never goes back */
+	struct iscsi_window window;
 	struct rt_list held; /* of struct iscsi_held_pdu: what came before its turn */
 	uint32_t held_bytes; /* of those that are no SCSI commands */
 
-	/* The window as credit: `window` + ISCSI_IMMEDIATE_COMMANDS commands' unsolicited data is reserved. */
-	uint32_t window, window_limit;
-	uint32_t unsolicited_bytes_per_command;
-	uint32_t in_window;	     /* numbered commands received and not answered yet */
-	uint32_t immediate_commands; /* likewise, immediate */
+	uint32_t immediate_commands; /* received and not answered yet */
 
 	uint32_t task_count; /* allocated ones: some have left the list below and wait to be sent */
 	struct rt_list tasks;
@@ -64,10 +60,5 @@ void iscsi_session_close(struct iscsi_session *session);
 
 /* A task or a function is gone: frees a closing session with its last one. */
 void iscsi_session_check_end(struct iscsi_session *session);
-
-/* MaxCmdSN as it may be said now; grows the window when it is used up. */
-uint32_t iscsi_session_advance_window(struct iscsi_session *session);
-/* The window was said to be shut and is open now: the initiator has to be told unasked. */
-bool iscsi_session_owes_window(const struct iscsi_session *session);
 
 #endif

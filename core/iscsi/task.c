@@ -97,7 +97,7 @@ struct iscsi_task *iscsi_task_create(struct iscsi_session *session, const uint8_
 	if (task->immediate)
 		session->immediate_commands++;
 	else
-		session->in_window++;
+		iscsi_window_command_came(session);
 	session->task_count++;
 	insert(session, task);
 	return task;
@@ -150,7 +150,7 @@ void iscsi_task_leave_window(struct iscsi_task *task)
 	if (task->immediate)
 		session->immediate_commands--;
 	else
-		session->in_window--;
+		iscsi_window_command_left(session);
 }
 
 void iscsi_task_end(struct iscsi_task *task)

@@ -46,6 +46,7 @@ struct iscsi_task {
 	uint32_t r2ts_outstanding;
 	uint32_t first_target_transfer_tag; /* of R2T 0; the tags count up */
 	uint32_t bursts_done;		    /* solicited bursts that have come in whole */
+	uint64_t asked_ns;		    /* when data was first asked for, or came last; by the clock of the turn */
 	struct rt_memory_waiter memory_waiter;
 	uint32_t data_in_sn;
 };
@@ -77,6 +78,8 @@ void iscsi_data_out_begin(struct iscsi_task *task);
 void iscsi_data_out_proceed(struct iscsi_task *task);
 /* A data segment of the task's has come in whole. */
 void iscsi_data_out_received(struct iscsi_task *task, uint32_t bytes, bool final);
+/* Fails what has waited for its data since then, if others wait for the memory that it holds. */
+void iscsi_data_out_fail_stalled(struct iscsi_session *session, uint64_t since_ns);
 /* CHECK CONDITION, ABORTED COMMAND with this additional sense code; what still comes is dropped. */
 void iscsi_data_out_fail(struct iscsi_task *task, uint8_t asc, uint8_t ascq);
 /* Header of a Data-Out PDU: chooses the receiver's sink, or rejects. */

@@ -125,7 +125,8 @@ static void abort_absent_task(struct iscsi_connection *connection, const uint8_t
 		 ref_cmd_sn = rt_get_be32(bhs + ISCSI_AT_REF_CMD_SN);
 
 	/* RFC 7143 11.6.1: within the window and before the function's own number it counts as received and aborted. */
-	if (rt_serial_before(ref_cmd_sn, session->exp_cmd_sn) || rt_serial_before(session->max_cmd_sn, ref_cmd_sn) ||
+	if (rt_serial_before(ref_cmd_sn, session->exp_cmd_sn) ||
+	    rt_serial_before(session->window.max_cmd_sn, ref_cmd_sn) ||
 	    !rt_serial_before(ref_cmd_sn, rt_get_be32(bhs + ISCSI_AT_CMD_SN))) {
 		respond(connection, tag, TASK_DOES_NOT_EXIST);
 		return;

@@ -54,7 +54,7 @@ void iscsi_output_put_window(struct iscsi_connection *connection, struct iscsi_o
 
 	rt_put_be32(output->header + ISCSI_AT_STAT_SN, connection->stat_sn);
 	rt_put_be32(output->header + ISCSI_AT_EXP_CMD_SN, session->exp_cmd_sn);
-	rt_put_be32(output->header + ISCSI_AT_MAX_CMD_SN, iscsi_session_advance_window(session));
+	rt_put_be32(output->header + ISCSI_AT_MAX_CMD_SN, iscsi_window_advance(session));
 }
 
 void iscsi_output_put_sequence_numbers(struct iscsi_connection *connection, struct iscsi_output *output)
@@ -229,7 +229,7 @@ static void all_sent(struct iscsi_connection *connection)
 		iscsi_connection_linger(connection);
 		return;
 	}
-	if (connection->session && iscsi_session_owes_window(connection->session))
+	if (connection->session && iscsi_window_is_owed(connection->session))
 		iscsi_nop_in_ping(connection, false);
 	iscsi_connection_check_drained(connection);
 }

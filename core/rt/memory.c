@@ -265,6 +265,11 @@ void rt_memory_wait(struct rt_memory *memory, enum rt_memory_class class, struct
 	}
 }
 
+bool rt_memory_is_waited_for(const struct rt_memory *memory, enum rt_memory_class class)
+{
+	return !rt_list_is_empty(&memory->shares[class].waiters);
+}
+
 void rt_memory_cancel_wait(struct rt_memory *memory, struct rt_memory_waiter *waiter)
 {
 	if (!waiter->waiting)

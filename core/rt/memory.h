@@ -90,6 +90,7 @@ int rt_memory_take_first(struct rt_memory *memory, enum rt_memory_class class, s
 /* Gives back all pages, wakes waiters; the buffer is empty afterwards.  Safe on an empty one. */
 void rt_memory_give(struct rt_memory *memory, struct rt_buffer *buffer);
 void rt_memory_wait(struct rt_memory *memory, enum rt_memory_class class, struct rt_memory_waiter *waiter);
+bool rt_memory_is_waited_for(const struct rt_memory *memory, enum rt_memory_class class);
 void rt_memory_cancel_wait(struct rt_memory *memory, struct rt_memory_waiter *waiter); /* safe on an idle one */
 
 struct rt_memory_usage {

@@ -170,6 +170,78 @@ def test_half_a_write_from_everyone_does_not_deadlock(tmp_path):
             task.expect_good()
 
 
+def test_who_never_sends_its_data_gives_way_when_others_wait(tmp_path):
+    """INITIATOR RESPONSE TIMEOUT, and only then: the same silence disturbs nobody while there is memory."""
+    with daemon.serve_targets(tmp_path, daemon.target("null:1G"), memory_limit="16M", workers=1, nop_interval_s=1,
+                              nop_timeout_s=1) as running, \
+            Session(running.address, daemon.TARGET) as hog, Session(running.address, daemon.TARGET) as other:
+        hog.settle()
+        other.settle()
+        alone = hog.start(scsi.write16(0, 2048), bytes(MIB), hold_r2ts=True)
+        deadline = time.monotonic() + 3.5
+        while time.monotonic() < deadline:
+            hog.nop(b"alive")
+            other.write(0, bytes(262144))
+        assert not alone.done
+        held = [alone] + [hog.start(scsi.write16(0, 2048), bytes(MIB), hold_r2ts=True) for _ in range(4)]
+        while len(alone.r2ts) < 1 or len(held[1].r2ts) < 1:
+            hog.pump()
+        task = other.start(scsi.write16(0, 2048), bytes(MIB))
+        deadline = time.monotonic() + 20
+        while not task.done:
+            assert time.monotonic() < deadline, "one initiator holds up another"
+            for session in (hog, other):
+                if session.connection.has_input(0.05):
+                    session.pump()
+        task.expect_good()
+        hog.wait(alone).expect_sense(scsi.ABORTED_COMMAND, 0x4B, 0x06)
+        for r2t in list(alone.unanswered_r2ts):
+            hog.answer(alone, r2t)
+        assert hog.nop(b"late data is no error").data == b"late data is no error" and hog.inbox == []
+
+
+def window_of(session):
+    """Commands that the initiator may have under way."""
+    return (session.max_cmd_sn - session.cmd_sn + 1) % (1 << 32)
+
+
+def burst(session, depth, salt):
+    """So many writes and reads at once, verified."""
+    pieces = [bytes([salt + number & 0xFF]) * 65536 for number in range(depth)]
+    tasks = [session.start(scsi.write16(number * 128, 128), piece) for number, piece in enumerate(pieces)]
+    for task in tasks:
+        session.wait(task).expect_good()
+    tasks = [session.start(scsi.read16(number * 128, 128), read_length=65536) for number in range(depth)]
+    for task, piece in zip(tasks, pieces):
+        assert session.wait(task).expect_good().data_in == piece
+
+
+def test_a_window_that_is_not_used_is_given_back_when_memory_is_short(tmp_path, make_image):
+    """What was promised holds (the initiator checks that MaxCmdSN never goes back); it is only not renewed."""
+    targets = [daemon.target(make_image(f"{name}.img", 16 * MIB), name=f"{daemon.TARGET}-{name}") for name in "ab"]
+    with daemon.serve_targets(tmp_path, *targets, memory_limit="16M", workers=1) as running, \
+            Session(running.address, targets[0]["name"]) as first, \
+            Session(running.address, targets[1]["name"]) as second:
+        for session in (first, second):
+            session.settle()
+        while window_of(first) < 64:
+            burst(first, window_of(first), 1)
+        largest = window_of(first)
+        burst(second, 8, 2)
+        burst(second, 8, 3)
+        assert window_of(second) == 8, "there is no memory for a second large window"
+        for number in range(4 * largest):
+            first.read(number, 1)
+            assert window_of(first) <= largest
+        assert 8 <= window_of(first) <= largest // 2
+        for _ in range(20):
+            burst(second, window_of(second), 4)
+        assert window_of(second) > 8
+        for number in range(6):
+            burst(first, window_of(first), 5 + number)
+            burst(second, window_of(second), 6 + number)
+
+
 # ---- What an I/O costs ----
 
 def run_load(running, seconds=3):

@@ -22,6 +22,7 @@
 #include "rt/log.h"
 #include "rt/worker.h"
 #include "scsi/logical_unit.h"
+#include "scsi/task_management.h"
 #include "unit/scsi/fake_store.h"
 
 /* Target and login. */
@@ -58,6 +59,10 @@ struct fixture {
 	struct store *store;
 	struct scsi_logical_unit *unit;
 	struct scsi_lun_map *map, *empty_map;
+	/* Another initiator, which does nothing but reset the unit now and then. */
+	struct scsi_nexus *other_nexus;
+	struct scsi_task_management reset;
+	bool resets, other_is_closed;
 	int peer;
 	uint8_t config;
 	bool logged_in;
@@ -111,7 +116,7 @@ static void directory_released(struct iscsi_directory *directory)
 	free(directory);
 }
 
-enum { WITHOUT_TARGET, WITH_TARGET, WITH_NO_UNIT };
+enum { WITHOUT_TARGET, WITH_TARGET, WITH_NO_UNIT, WITH_NO_ADMISSION, CHANGES };
 
 static void publish(unsigned what)
 {
@@ -125,6 +130,7 @@ static void publish(unsigned what)
 	    .ports = &port,
 	    .port_count = 1,
 	    .lun_map = what == WITH_NO_UNIT ? fixture.empty_map : fixture.map,
+	    .restricted = what == WITH_NO_ADMISSION,
 	    .parameters = {.immediate_data = true,
 			   .header_digests = ISCSI_DIGEST_NONE | ISCSI_DIGEST_CRC32C,
 			   .data_digests = ISCSI_DIGEST_NONE | ISCSI_DIGEST_CRC32C,
@@ -132,7 +138,8 @@ static void publish(unsigned what)
 			   .max_burst_length = is_small ? 1024 : 65536,
 			   .first_burst_length = is_small ? 1024 : 16384,
 			   .max_outstanding_r2t = 4,
-			   .max_queued_commands = 16},
+			   .max_queued_commands = 16,
+			   .async_event_reporting = true},
 	};
 	atomic_init(&served->directory.references, 1);
 	served->directory.released = directory_released;
@@ -140,6 +147,51 @@ static void publish(unsigned what)
 	served->directory.target_count = what != WITHOUT_TARGET;
 	iscsi_server_publish(&served->directory, NULL);
 	rt_loop_turn(worker->loop, 0);
+}
+
+static void make_other_nexus(void)
+{
+	const struct scsi_nexus_spec spec = {
+	    .initiator_port = "iqn.2026-11.org.example:other,i,0x800000000001",
+	    .initiator_name = "iqn.2026-11.org.example:other",
+	    .target_name = "iqn.2026-11.org.example:disk1",
+	    .target_port_group_tag = 1,
+	    .relative_target_port_id = 1,
+	    .lun_map = fixture.map,
+	};
+
+	FUZZ_REQUIRE(scsi_nexus_create(&spec, &fixture.other_nexus) == 0);
+}
+
+static void reset_done(struct scsi_task_management *function)
+{
+	(void)function;
+	fixture.resets = false;
+}
+
+static void reset_unit(void)
+{
+	if (fixture.resets)
+		return;
+	fixture.resets = true;
+	fixture.reset = (struct scsi_task_management){
+	    .nexus = fixture.other_nexus, .function = SCSI_LOGICAL_UNIT_RESET, .done = reset_done};
+	scsi_task_management_start(&fixture.reset);
+}
+
+static void other_closed(void *context, bool all_ended)
+{
+	(void)context;
+	(void)all_ended;
+	fixture.other_is_closed = true;
+}
+
+static void change(unsigned what)
+{
+	if (what == CHANGES)
+		reset_unit();
+	else
+		publish(what);
 }
 
 static void make_target(void)
@@ -169,6 +221,7 @@ static void make_target(void)
 	fixture.map = scsi_lun_map_create(&mapping, 1, NULL);
 	fixture.empty_map = scsi_lun_map_create(NULL, 0, NULL);
 	publish(WITH_TARGET);
+	make_other_nexus();
 }
 
 static void free_target(void)
@@ -274,6 +327,7 @@ static void send_bytes(const uint8_t *bytes, size_t length)
 static void log_in(void)
 {
 	static const char target[] = "TargetName=iqn.2026-11.org.example:disk1";
+	static const char newest[] = "iSCSIProtocolLevel=2\0TaskReporting=FastAbort";
 	uint8_t pdu[1024] = {ISCSI_IMMEDIATE | ISCSI_LOGIN_REQUEST, 0x87};
 	char *text = (char *)pdu + ISCSI_BHS_BYTES;
 	const char *digest = fixture.config & DIGESTS ? "CRC32C" : "None";
@@ -284,6 +338,8 @@ static void log_in(void)
 	    0, fixture.config & DISCOVERY ? "Discovery" : "Normal", 0, target, 0, digest, 0, digest, 0,
 	    fixture.config & SOLICITED ? "Yes" : "No", 0, 0, 0, 0);
 
+	memcpy(text + length, newest, sizeof newest);
+	length += (int)sizeof newest;
 	rt_put_be24(pdu + ISCSI_AT_DATA_SEGMENT_LENGTH, (uint32_t)length);
 	pdu[ISCSI_AT_ISID] = 0x80;
 	rt_put_be32(pdu + ISCSI_AT_CMD_SN, 1);
@@ -377,9 +433,9 @@ static void send_request(struct input *input)
 		turn();
 	if (choices & RELEASE)
 		fake_store_release(fixture.store);
-	/* The target stays as it is, hides its unit, or is gone. */
+	/* The target stays as it is, hides its unit, admits nobody, or is gone; or somebody resets the unit. */
 	if (choices & PUBLISH)
-		publish(take_byte(input) % 3);
+		change(take_byte(input) % (CHANGES + 1u));
 }
 
 /* ---- The end: everything that was taken has been given back -------------------------------------------------------
@@ -392,6 +448,8 @@ static bool is_quiet(void)
 	for (unsigned i = 0; i < RT_MEMORY_CLASSES; i++)
 		if (usage.used_bytes[i])
 			return false;
+	if (fixture.resets || !fixture.other_is_closed)
+		return false;
 	return usage.reserved_bytes == 0 && iscsi_server_connection_count() == 0 && fixture.store->under_way == 0;
 }
 
@@ -402,6 +460,10 @@ static void end(void)
 	close(fixture.peer);
 	fake_store_release(fixture.store);
 	while (!is_quiet()) {
+		if (!fixture.resets && fixture.other_nexus) {
+			scsi_nexus_close(fixture.other_nexus, other_closed, NULL);
+			fixture.other_nexus = NULL;
+		}
 		FUZZ_REQUIRE(++turns < MOST_TURNS);
 		rt_loop_turn(worker->loop, turns < 10 ? 0 : 1);
 	}
