@@ -10,6 +10,7 @@
 
 #include "iscsi/address.h"
 #include "iscsi/admission.h"
+#include "iscsi/figures.h"
 #include "iscsi/full_feature.h"
 #include "iscsi/registry.h"
 #include "iscsi/session.h"
@@ -89,11 +90,14 @@ static void set_socket_options(int fd)
 
 static void destroy(struct rt_deferred *deferred)
 {
-	free(RT_CONTAINER_OF(deferred, struct iscsi_connection, destroy));
+	struct iscsi_connection *connection = RT_CONTAINER_OF(deferred, struct iscsi_connection, destroy);
+
+	iscsi_portal_figures_drop(connection->portal);
+	free(connection);
 }
 
 void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal_group_tag,
-			    const struct sockaddr_storage *peer)
+			    const struct sockaddr_storage *peer, struct iscsi_portal_figures *portal)
 {
 	struct iscsi_connection *connection = calloc(1, sizeof *connection);
 	socklen_t length = sizeof connection->local_address;
@@ -101,11 +105,13 @@ void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal
 	if (!connection) {
 		atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
 		iscsi_admission_leave(peer, true);
+		iscsi_portal_figures_drop(portal);
 		close(fd);
 		return;
 	}
 	connection->worker = worker;
 	connection->portal_group_tag = portal_group_tag;
+	connection->portal = portal;
 	connection->peer_address = *peer;
 	connection->socket.fd = fd;
 	connection->socket.ready = socket_ready;

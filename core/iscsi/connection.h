@@ -15,6 +15,7 @@
 #include "iscsi/transmit.h"
 #include "iscsi/worker.h"
 
+struct iscsi_portal_figures;
 struct iscsi_session;
 struct iscsi_registry_claim;
 struct iscsi_registry_entry;
@@ -43,6 +44,7 @@ struct iscsi_connection {
 	bool draining;	       /* no new commands: the server is stopping */
 	bool waits_for_logout; /* the initiator was asked to: no new commands */
 	uint16_t portal_group_tag;
+	struct iscsi_portal_figures *portal; /* a reference is held; NULL: none */
 	uint16_t cid;
 	uint32_t stat_sn;      /* of the next response */
 	uint32_t login_cmd_sn; /* of the last login request: the first command's too */
@@ -61,9 +63,10 @@ struct iscsi_connection {
 	struct rt_deferred destroy;
 };
 
-/* On the worker: takes over an accepted socket, which worker->connection_count counts already. */
+/* On the worker: takes over an accepted socket, which worker->connection_count counts already, and a reference to the
+ * portal (or NULL). */
 void iscsi_connection_start(struct iscsi_worker *worker, int fd, uint16_t portal_group_tag,
-			    const struct sockaddr_storage *peer);
+			    const struct sockaddr_storage *peer, struct iscsi_portal_figures *portal);
 
 /* Ends the connection now, and its session with it.  `reason` goes to the log; NULL: nothing to say.  Safe inside any
  * callback of the connection; its memory stays until the end of the turn. */

@@ -91,6 +91,8 @@ static void send_r2t(struct iscsi_task *task)
 	iscsi_output_put_window(connection, output);
 	task->requested += length;
 	task->r2ts_outstanding++;
+	if (task->session->figures)
+		scsi_figures_add(&task->session->figures->r2ts, 1);
 	iscsi_output_queue(connection, output);
 }
 

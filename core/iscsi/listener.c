@@ -14,6 +14,7 @@
 #include "iscsi/address.h"
 #include "iscsi/admission.h"
 #include "iscsi/connection.h"
+#include "iscsi/figures.h"
 #include "iscsi/listener.h"
 #include "iscsi/worker.h"
 #include "rt/log.h"
@@ -28,6 +29,7 @@ struct iscsi_listener {
 	struct rt_fd socket;
 	struct rt_timer pause;
 	uint16_t portal_group_tag;
+	struct iscsi_portal_figures *figures;
 };
 
 struct handover {
@@ -36,6 +38,7 @@ struct handover {
 	int fd;
 	uint16_t portal_group_tag;
 	struct sockaddr_storage peer;
+	struct iscsi_portal_figures *portal;
 };
 
 static struct rt_loop *control;
@@ -50,7 +53,8 @@ static void take_over(struct rt_post *post)
 {
 	struct handover *handover = RT_CONTAINER_OF(post, struct handover, post);
 
-	iscsi_connection_start(handover->worker, handover->fd, handover->portal_group_tag, &handover->peer);
+	iscsi_connection_start(handover->worker, handover->fd, handover->portal_group_tag, &handover->peer,
+			       handover->portal);
 	free(handover);
 }
 
@@ -91,7 +95,9 @@ static void admit(struct iscsi_listener *listener, int fd, const struct sockaddr
 				      .worker = least_busy(),
 				      .fd = fd,
 				      .portal_group_tag = listener->portal_group_tag,
-				      .peer = *peer};
+				      .peer = *peer,
+				      .portal = iscsi_portal_figures_hold(listener->figures)};
+	iscsi_portal_figures_connected(listener->figures);
 	/* Here, lest a whole batch of newcomers goes to one worker. */
 	atomic_fetch_add_explicit(&handover->worker->connection_count, 1, memory_order_relaxed);
 	rt_loop_post(handover->worker->rt->loop, &handover->post);
@@ -193,6 +199,7 @@ int iscsi_listener_open(const struct sockaddr_storage *address, uint16_t portal_
 		free(listener);
 		return status;
 	}
+	listener->figures = iscsi_portal_figures_create(bound ? bound : address, portal_group_tag);
 	rt_list_append(&listeners, &listener->node);
 	*opened = listener;
 	return 0;
@@ -204,6 +211,7 @@ void iscsi_listener_close(struct iscsi_listener *listener)
 	rt_timer_cancel(&listener->pause);
 	rt_fd_remove(&listener->socket);
 	close(listener->socket.fd);
+	iscsi_portal_figures_drop(listener->figures);
 	free(listener);
 }
 

@@ -345,6 +345,8 @@ void iscsi_receive(struct iscsi_connection *connection)
 		return;
 	}
 	connection->last_received_ns = rt_loop_now_ns(connection->worker->rt->loop);
+	if (connection->session && connection->session->figures)
+		scsi_figures_add(&connection->session->figures->received_bytes, (uint64_t)length);
 	if ((size_t)length < direct)
 		direct = (size_t)length;
 	if (direct)

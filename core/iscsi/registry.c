@@ -33,6 +33,7 @@ struct iscsi_registry_entry {
 	char peer[64];
 	uint64_t started_ns;
 	struct iscsi_parameters parameters;
+	struct iscsi_session_figures *figures; /* a reference is held; NULL: none */
 };
 
 /* A login that waits for the end of the session in its place. */
@@ -88,6 +89,7 @@ static void entry_drop(struct iscsi_registry_entry *entry)
 		return;
 	free(entry->initiator_name);
 	free(entry->target_name);
+	iscsi_session_figures_drop(entry->figures);
 	free(entry);
 }
 
@@ -334,6 +336,7 @@ void iscsi_registry_attach(struct iscsi_registry_entry *entry, struct iscsi_sess
 	snprintf(entry->peer, sizeof entry->peer, "%s", session->connection->peer);
 	entry->started_ns = rt_clock_ns();
 	entry->parameters = session->parameters;
+	entry->figures = iscsi_session_figures_hold(session->figures);
 	if (entry->end_wanted)
 		want_end(entry);
 	pthread_mutex_unlock(&registry.lock);
@@ -374,6 +377,7 @@ void iscsi_registry_remove(struct iscsi_registry_entry *entry)
 {
 	pthread_mutex_lock(&registry.lock);
 	entry->session = NULL;
+	iscsi_session_figures_fold(entry->figures);
 	rt_list_remove(&entry->in_bucket);
 	registry.tsih_in_use[entry->tsih / 8] &= (uint8_t) ~(1u << entry->tsih % 8);
 	pass_on(entry);
@@ -414,6 +418,14 @@ static void take_view(const struct iscsi_registry_entry *entry, struct iscsi_ses
 	snprintf(view->initiator_name, sizeof view->initiator_name, "%s", entry->initiator_name);
 	snprintf(view->target_name, sizeof view->target_name, "%s", entry->target_name);
 	snprintf(view->peer, sizeof view->peer, "%s", entry->peer);
+	if (!entry->figures)
+		return;
+	scsi_figures_collect(&entry->figures->commands, &view->figures);
+	view->r2ts = atomic_load_explicit(&entry->figures->r2ts, memory_order_relaxed);
+	view->received_bytes = atomic_load_explicit(&entry->figures->received_bytes, memory_order_relaxed);
+	view->sent_bytes = atomic_load_explicit(&entry->figures->sent_bytes, memory_order_relaxed);
+	if (entry->figures->portal)
+		memcpy(view->portal, entry->figures->portal->address, sizeof view->portal);
 }
 
 /* Calls for every attached session, under the lock. */
@@ -456,6 +468,27 @@ int iscsi_registry_list(struct iscsi_session_view **sessions, size_t *count)
 		return -ENOMEM;
 	qsort(*sessions, *count, sizeof **sessions, compare_views);
 	return 0;
+}
+
+int iscsi_registry_list_portals(struct iscsi_portal_view **portals, size_t *count)
+{
+	int status;
+
+	/* Under the lock, so that no session ends, and is counted twice or not at all, meanwhile. */
+	pthread_mutex_lock(&registry.lock);
+	make_ready();
+	status = iscsi_portal_figures_list(portals, count);
+	for (unsigned i = 0; i < BUCKETS && !status; i++) {
+		RT_LIST_FOR_EACH (node, &registry.buckets[i]) {
+			const struct iscsi_registry_entry *entry =
+			    RT_CONTAINER_OF(node, struct iscsi_registry_entry, in_bucket);
+
+			if (entry->figures && entry->figures->portal)
+				iscsi_portal_view_add(*portals, *count, entry->figures);
+		}
+	}
+	pthread_mutex_unlock(&registry.lock);
+	return status;
 }
 
 bool iscsi_registry_has_target(const char *target_name)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "iscsi/directory.h"
+#include "iscsi/figures.h"
 #include "iscsi/parameters.h"
 #include "iscsi/pdu.h"
 
@@ -59,10 +60,16 @@ struct iscsi_session_view {
 	unsigned worker;
 	uint64_t started_ns; /* rt_clock_ns */
 	struct iscsi_parameters parameters;
+	char portal[64]; /* that its connection came through */
+	/* Until now. */
+	struct scsi_figures figures;
+	uint64_t r2ts, received_bytes, sent_bytes;
 };
 
 /* Any thread: the sessions that are in the full feature phase now, ascending by TSIH; to be freed.  -ENOMEM. */
 int iscsi_registry_list(struct iscsi_session_view **sessions, size_t *count);
+/* Any thread: what came through each portal, ended sessions and those that go on; to be freed.  -ENOMEM. */
+int iscsi_registry_list_portals(struct iscsi_portal_view **portals, size_t *count);
 /* Any thread.  Whether a session with the target is there or about to be. */
 bool iscsi_registry_has_target(const char *target_name);
 /* Any thread: tells the initiator by an asynchronous message and ends the session.  false: there is none. */

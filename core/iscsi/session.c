@@ -47,16 +47,22 @@ static int make_nexus(struct iscsi_session *session, const struct iscsi_login_re
 	    .newer_functions = login->parameters.protocol_level >= 2,
 	    .commands_terminated = commands_terminated,
 	    .context = session,
+	    .figures = session->figures ? &session->figures->commands : NULL,
+	    .figures_dropped = iscsi_session_figures_drop,
+	    .figures_context = session->figures,
 	};
 
 	snprintf(initiator_port, sizeof initiator_port, "%s,i,0x%02x%02x%02x%02x%02x%02x", session->initiator_name,
 		 isid[0], isid[1], isid[2], isid[3], isid[4], isid[5]);
 	status = scsi_nexus_create(&spec, &session->nexus);
+	if (!status)
+		iscsi_session_figures_hold(session->figures);
 	return status;
 }
 
 static void session_free(struct iscsi_session *session)
 {
+	iscsi_session_figures_drop(session->figures);
 	free(session->initiator_name);
 	free(session->target_name);
 	free(session);
@@ -113,6 +119,7 @@ enum iscsi_login_status iscsi_session_create(struct iscsi_connection *connection
 		session_free(session);
 		return ISCSI_LOGIN_OUT_OF_RESOURCES;
 	}
+	session->figures = iscsi_session_figures_create(connection->portal);
 	if (!session->discovery && make_nexus(session, login)) {
 		iscsi_window_close(session);
 		session_free(session);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "iscsi/connection.h"
+#include "iscsi/figures.h"
 #include "iscsi/parameters.h"
 #include "iscsi/registry.h"
 #include "iscsi/window.h"
@@ -31,6 +32,7 @@ struct iscsi_session {
 	uint16_t tsih;
 	uint8_t isid[6];
 	struct iscsi_registry_entry *registration;
+	struct iscsi_session_figures *figures; /* a reference is held; NULL: no memory */
 
 	/* Command numbering, RFC 7143 4.2.2.1. */
 	uint32_t exp_cmd_sn;

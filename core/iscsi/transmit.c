@@ -201,6 +201,8 @@ static void sent(struct iscsi_connection *connection, size_t bytes)
 	struct iscsi_transmitter *transmitter = &connection->transmitter;
 
 	transmitter->last_progress_ns = rt_loop_now_ns(connection->worker->rt->loop);
+	if (connection->session && connection->session->figures)
+		scsi_figures_add(&connection->session->figures->sent_bytes, bytes);
 	bytes += transmitter->sent_of_first;
 	while (transmitter->first && bytes >= output_bytes(transmitter->first)) {
 		struct iscsi_output *output = take_first(transmitter);

@@ -12,114 +12,28 @@
 #include "iscsi/registry.h"
 #include "iscsi/server.h"
 #include "mgmt/answer.h"
+#include "mgmt/metrics_scopes.h"
 #include "mgmt/routes.h"
 #include "rt/worker.h"
-#include "scsi/figures.h"
+#include "target/figures.h"
 
-struct unit_figures {
-	const struct target_unit *unit;
-	struct scsi_figures sum;
-};
+/* More sessions are counted by portal only: each is about fifty lines, which this thread has to write. */
+#define MOST_SESSIONS 500u
 
-static void family(FILE *out, const char *name, const char *type, const char *help)
+static void free_rows(struct metrics_row *rows, size_t count)
 {
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	for (size_t i = 0; rows && i < count; i++)
+		free(rows[i].labels);
+	free(rows);
 }
 
-/* A label's value; backslash, quote and line feed are escaped. */
-static void label(FILE *out, const char *key, const char *value)
-{
-	fprintf(out, "%s=\"", key);
-	for (; *value; value++) {
-		if (*value == '\\' || *value == '"')
-			fputc('\\', out);
-		if (*value == '\n')
-			fputs("\\n", out);
-		else
-			fputc(*value, out);
-	}
-	fputc('"', out);
-}
-
-static void sample(FILE *out, const char *name, const struct unit_figures *figures, const char *key, const char *value,
-		   uint64_t number)
-{
-	fprintf(out, "%s{", name);
-	label(out, "unit", figures->unit->name);
-	if (key) {
-		fputc(',', out);
-		label(out, key, value);
-	}
-	fprintf(out, "} %" PRIu64 "\n", number);
-}
-
-static void write_operations(FILE *out, const struct unit_figures *all, size_t count)
-{
-	static const char *const kinds[] = {"read", "write", "flush", "other"};
-
-	family(out, "tgtkit_unit_operations_total", "counter", "SCSI commands that have ended");
-	for (size_t i = 0; i < count; i++)
-		for (unsigned kind = 0; kind < SCSI_FIGURES_KINDS; kind++)
-			sample(out, "tgtkit_unit_operations_total", &all[i], "kind", kinds[kind],
-			       all[i].sum.ended[kind]);
-	family(out, "tgtkit_unit_bytes_total", "counter", "Bytes moved by reads and writes");
-	for (size_t i = 0; i < count; i++) {
-		sample(out, "tgtkit_unit_bytes_total", &all[i], "direction", "read", all[i].sum.read_bytes);
-		sample(out, "tgtkit_unit_bytes_total", &all[i], "direction", "written", all[i].sum.written_bytes);
-	}
-}
-
-static void write_errors(FILE *out, const struct unit_figures *all, size_t count)
-{
-	char key[8];
-
-	family(out, "tgtkit_unit_errors_total", "counter", "Commands answered by CHECK CONDITION, by sense key");
-	for (size_t i = 0; i < count; i++)
-		for (unsigned sense = 0; sense < SCSI_FIGURES_SENSE_KEYS; sense++) {
-			snprintf(key, sizeof(key), "%u", sense);
-			if (all[i].sum.errors[sense])
-				sample(out, "tgtkit_unit_errors_total", &all[i], "sense_key", key,
-				       all[i].sum.errors[sense]);
-		}
-}
-
-static void write_latency(FILE *out, const struct unit_figures *figures)
-{
-	uint64_t below = 0;
-	char bound[32];
-
-	for (unsigned i = 0; i < SCSI_FIGURES_BUCKETS; i++) {
-		below += figures->sum.latency[i];
-		if (i + 1 < SCSI_FIGURES_BUCKETS)
-			snprintf(bound, sizeof(bound), "%.9f",
-				 (double)(UINT64_C(1) << (i + SCSI_FIGURES_BUCKET_SHIFT)) / 1e9);
-		else
-			snprintf(bound, sizeof(bound), "+Inf");
-		sample(out, "tgtkit_unit_latency_seconds_bucket", figures, "le", bound, below);
-	}
-	fputs("tgtkit_unit_latency_seconds_sum{", out);
-	label(out, "unit", figures->unit->name);
-	fprintf(out, "} %.9f\n", (double)figures->sum.latency_ns / 1e9);
-	sample(out, "tgtkit_unit_latency_seconds_count", figures, NULL, NULL, below);
-}
-
-static void write_gauges(FILE *out, const struct unit_figures *all, size_t count)
-{
-	family(out, "tgtkit_unit_queue_depth", "gauge", "Commands that run now");
-	for (size_t i = 0; i < count; i++)
-		sample(out, "tgtkit_unit_queue_depth", &all[i], NULL, NULL, scsi_figures_queue_depth(&all[i].sum));
-	family(out, "tgtkit_unit_size_bytes", "gauge", "Size of the backing store");
-	for (size_t i = 0; i < count; i++)
-		sample(out, "tgtkit_unit_size_bytes", &all[i], NULL, NULL, store_size_bytes(all[i].unit->store));
-	family(out, "tgtkit_unit_online", "gauge", "1: the administrator has it online");
-	for (size_t i = 0; i < count; i++)
-		sample(out, "tgtkit_unit_online", &all[i], NULL, NULL, all[i].unit->online);
-}
+/* ---- Units ------------------------------------------------------------------------------------------------------ */
 
 /* All samples of one name stand together: for each plugin and counter, its units. */
-static void write_plugin_counter(FILE *out, const struct store_plugin *plugin, size_t index,
-				 const struct unit_figures *all, size_t count)
+static void write_plugin_counter(FILE *out, struct mgmt *mgmt, const struct store_plugin *plugin, size_t index,
+				 const struct metrics_row *rows)
 {
+	const struct target_configuration *configuration = target_model_configuration(mgmt->model);
 	const struct tgtkit_counter *counter = &plugin->descriptor->counters[index];
 	uint64_t values[STORE_MAXIMUM_COUNTERS] = {0};
 	char name[256];
@@ -130,75 +44,212 @@ static void write_plugin_counter(FILE *out, const struct store_plugin *plugin, s
 	for (char *c = name; *c; c++)
 		if (*c == '-')
 			*c = '_';
-	family(out, name, counter->is_gauge ? "gauge" : "counter", counter->help);
-	for (size_t i = 0; i < count; i++) {
-		if (all[i].unit->spec->plugin != plugin)
+	metrics_family(out, name, counter->is_gauge ? "gauge" : "counter", counter->help);
+	for (size_t i = 0; i < configuration->unit_count; i++) {
+		if (configuration->units[i].plugin != plugin || !rows[i].labels)
 			continue;
-		store_read_counters(all[i].unit->store, values);
-		sample(out, name, &all[i], NULL, NULL, values[index]);
+		store_read_counters(target_model_unit(mgmt->model, configuration->units[i].lun)->store, values);
+		metrics_sample(out, name, rows[i].labels, NULL, values[index]);
 	}
 }
 
-static void write_plugins(FILE *out, const struct unit_figures *all, size_t count)
+static void write_unit_gauges(FILE *out, struct mgmt *mgmt, const struct metrics_row *rows)
 {
+	const struct target_configuration *configuration = target_model_configuration(mgmt->model);
+
+	metrics_family(out, "tgtkit_unit_size_bytes", "gauge", "Size of the backing store");
+	for (size_t i = 0; i < configuration->unit_count; i++)
+		if (rows[i].labels)
+			metrics_sample(
+			    out, "tgtkit_unit_size_bytes", rows[i].labels, NULL,
+			    store_size_bytes(target_model_unit(mgmt->model, configuration->units[i].lun)->store));
+	metrics_family(out, "tgtkit_unit_online", "gauge", "1: the administrator has it online");
+	for (size_t i = 0; i < configuration->unit_count; i++)
+		if (rows[i].labels)
+			metrics_sample(out, "tgtkit_unit_online", rows[i].labels, NULL,
+				       target_model_unit(mgmt->model, configuration->units[i].lun)->online);
+}
+
+static void write_units(FILE *out, struct mgmt *mgmt)
+{
+	const struct target_configuration *configuration = target_model_configuration(mgmt->model);
+	struct metrics_row *rows = calloc(configuration->unit_count + 1, sizeof(*rows));
+
+	for (size_t i = 0; rows && i < configuration->unit_count; i++) {
+		const struct target_unit *unit = target_model_unit(mgmt->model, configuration->units[i].lun);
+
+		rows[i].labels = metrics_label(NULL, "unit", unit->name);
+		for (unsigned worker = 0; worker < rt_workers_count(); worker++)
+			scsi_logical_unit_add_figures(unit->logical_unit, worker, &rows[i].figures);
+	}
+	if (!rows)
+		return;
+	metrics_write_scope(out, "tgtkit_unit", "a logical unit", rows, configuration->unit_count);
+	write_unit_gauges(out, mgmt, rows);
 	for (size_t i = 0; i < store_plugins_count(); i++) {
 		const struct store_plugin *plugin = store_plugins_get(i);
-		const struct tgtkit_counter *counters = plugin->descriptor->counters;
 
-		for (size_t k = 0; counters && counters[k].name; k++)
-			write_plugin_counter(out, plugin, k, all, count);
+		for (size_t k = 0; plugin->descriptor->counters && plugin->descriptor->counters[k].name; k++)
+			write_plugin_counter(out, mgmt, plugin, k, rows);
 	}
+	free_rows(rows, configuration->unit_count);
 }
 
-static void write_daemon(FILE *out)
-{
-	struct iscsi_session_view *sessions = NULL;
-	size_t count = 0;
+/* ---- Workers and plugins ---------------------------------------------------------------------------------------- */
 
-	iscsi_registry_list(&sessions, &count);
-	free(sessions);
-	family(out, "tgtkit_build_info", "gauge", "Always 1; the version is in the label");
-	fputs("tgtkit_build_info{version=\"" PACKAGE_VERSION "\"} 1\n", out);
-	family(out, "tgtkit_sessions", "gauge", "Sessions in the full feature phase");
-	fprintf(out, "tgtkit_sessions %zu\n", count);
-	family(out, "tgtkit_connections", "gauge", "TCP connections to portals");
-	fprintf(out, "tgtkit_connections %u\n", iscsi_server_connection_count());
+static void write_workers(FILE *out, struct mgmt *mgmt)
+{
+	unsigned count = rt_workers_count();
+	struct metrics_row *rows = calloc(count + 1, sizeof(*rows));
+	char number[16];
+
+	for (unsigned i = 0; rows && i < count; i++) {
+		snprintf(number, sizeof(number), "%u", i);
+		rows[i].labels = metrics_label(NULL, "worker", number);
+		target_figures_of_worker(mgmt->model, i, &rows[i].figures);
+	}
+	if (rows)
+		metrics_write_scope(out, "tgtkit_worker", "a worker thread", rows, count);
+	free_rows(rows, count);
 }
 
-static void write_all(FILE *out, const struct unit_figures *all, size_t count)
+static void write_plugins(FILE *out, struct mgmt *mgmt)
 {
-	write_daemon(out);
-	write_operations(out, all, count);
-	write_errors(out, all, count);
-	family(out, "tgtkit_unit_latency_seconds", "histogram", "From the execution of a command to its end");
+	size_t count = store_plugins_count();
+	struct metrics_row *rows = calloc(count + 1, sizeof(*rows));
+
+	for (size_t i = 0; rows && i < count; i++) {
+		rows[i].labels = metrics_label(NULL, "plugin", store_plugins_get(i)->descriptor->name);
+		target_figures_of_plugin(mgmt->model, store_plugins_get(i), &rows[i].figures);
+	}
+	if (rows)
+		metrics_write_scope(out, "tgtkit_backend", "a plugin's units", rows, count);
+	free_rows(rows, count);
+}
+
+/* ---- Portals and sessions --------------------------------------------------------------------------------------- */
+
+static void write_numbers(FILE *out, const char *name, const char *type, const char *help,
+			  const struct metrics_row *rows, size_t count, const uint64_t *(*find)(const void *, size_t),
+			  const void *views)
+{
+	metrics_family(out, name, type, help);
 	for (size_t i = 0; i < count; i++)
-		write_latency(out, &all[i]);
-	write_gauges(out, all, count);
-	write_plugins(out, all, count);
+		if (rows[i].labels)
+			metrics_sample(out, name, rows[i].labels, NULL, *find(views, i));
+}
+
+#define FINDER(function, type, member)                                                                                 \
+	static const uint64_t *function(const void *views, size_t index)                                               \
+	{                                                                                                              \
+		return &((const struct type *)views)[index].member;                                                    \
+	}
+FINDER(portal_connections, iscsi_portal_view, connections)
+FINDER(portal_sessions, iscsi_portal_view, sessions)
+FINDER(portal_r2ts, iscsi_portal_view, r2ts)
+FINDER(portal_received, iscsi_portal_view, received_bytes)
+FINDER(portal_sent, iscsi_portal_view, sent_bytes)
+FINDER(session_r2ts, iscsi_session_view, r2ts)
+FINDER(session_received, iscsi_session_view, received_bytes)
+FINDER(session_sent, iscsi_session_view, sent_bytes)
+
+static void write_portals(FILE *out)
+{
+	struct iscsi_portal_view *views = NULL;
+	struct metrics_row *rows;
+	char tag[16];
+	size_t count;
+
+	if (iscsi_registry_list_portals(&views, &count))
+		return;
+	rows = calloc(count + 1, sizeof(*rows));
+	for (size_t i = 0; rows && i < count; i++) {
+		snprintf(tag, sizeof(tag), "%u", views[i].tag);
+		rows[i].labels = metrics_label(metrics_label(NULL, "portal", views[i].address), "portal_group", tag);
+		rows[i].figures = views[i].figures;
+	}
+	if (rows) {
+		metrics_write_scope(out, "tgtkit_portal", "the sessions through a portal", rows, count);
+		write_numbers(out, "tgtkit_portal_connections_total", "counter", "TCP connections accepted", rows,
+			      count, portal_connections, views);
+		write_numbers(out, "tgtkit_portal_sessions_total", "counter", "Sessions begun", rows, count,
+			      portal_sessions, views);
+		write_numbers(out, "tgtkit_portal_r2ts_total", "counter", "R2Ts sent", rows, count, portal_r2ts, views);
+		write_numbers(out, "tgtkit_portal_received_bytes_total", "counter", "Bytes received in sessions", rows,
+			      count, portal_received, views);
+		write_numbers(out, "tgtkit_portal_sent_bytes_total", "counter", "Bytes sent in sessions", rows, count,
+			      portal_sent, views);
+	}
+	free_rows(rows, count);
+	free(views);
+}
+
+static char *session_labels(const struct iscsi_session_view *view)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "%u", view->tsih);
+	return metrics_label(metrics_label(metrics_label(NULL, "session", id), "initiator", view->initiator_name),
+			     "target", view->target_name);
+}
+
+static void write_sessions(FILE *out)
+{
+	struct iscsi_session_view *views = NULL;
+	struct metrics_row *rows;
+	size_t all, count;
+
+	if (iscsi_registry_list(&views, &all))
+		return;
+	count = all < MOST_SESSIONS ? all : MOST_SESSIONS;
+	rows = calloc(count + 1, sizeof(*rows));
+	for (size_t i = 0; rows && i < count; i++) {
+		rows[i].labels = session_labels(&views[i]);
+		rows[i].figures = views[i].figures;
+	}
+	metrics_family(out, "tgtkit_sessions", "gauge", "Sessions in the full feature phase");
+	fprintf(out, "tgtkit_sessions %zu\n", all);
+	metrics_family(out, "tgtkit_sessions_left_out", "gauge",
+		       "Sessions that have no metrics of their own here, as there are too many");
+	fprintf(out, "tgtkit_sessions_left_out %zu\n", all - count);
+	if (rows) {
+		metrics_write_scope(out, "tgtkit_session", "a session", rows, count);
+		write_numbers(out, "tgtkit_session_r2ts_total", "counter", "R2Ts sent", rows, count, session_r2ts,
+			      views);
+		write_numbers(out, "tgtkit_session_received_bytes_total", "counter", "Bytes received", rows, count,
+			      session_received, views);
+		write_numbers(out, "tgtkit_session_sent_bytes_total", "counter", "Bytes sent", rows, count,
+			      session_sent, views);
+	}
+	free_rows(rows, count);
+	free(views);
+}
+
+/* ---- The request ------------------------------------------------------------------------------------------------ */
+
+static void write_all(FILE *out, struct mgmt *mgmt)
+{
+	metrics_family(out, "tgtkit_build_info", "gauge", "Always 1; the version is in the label");
+	fputs("tgtkit_build_info{version=\"" PACKAGE_VERSION "\"} 1\n", out);
+	metrics_family(out, "tgtkit_connections", "gauge", "TCP connections to portals");
+	fprintf(out, "tgtkit_connections %u\n", iscsi_server_connection_count());
+	write_units(out, mgmt);
+	write_workers(out, mgmt);
+	write_plugins(out, mgmt);
+	write_portals(out);
+	write_sessions(out);
 }
 
 void mgmt_get_metrics(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)
 {
-	const struct target_configuration *configuration = target_model_configuration(mgmt->model);
-	struct unit_figures *all = calloc(configuration->unit_count + 1, sizeof(*all));
 	char *text = NULL;
 	size_t length = 0;
-	FILE *out = all ? open_memstream(&text, &length) : NULL;
+	FILE *out = open_memstream(&text, &length);
 
 	(void)path;
-	if (!out) {
-		free(all);
-		mgmt_answer_error(request, 500, "internal", "out of memory");
-		return;
-	}
-	for (size_t i = 0; i < configuration->unit_count; i++) {
-		all[i].unit = target_model_unit(mgmt->model, configuration->units[i].lun);
-		for (unsigned worker = 0; worker < rt_workers_count(); worker++)
-			scsi_logical_unit_add_figures(all[i].unit->logical_unit, worker, &all[i].sum);
-	}
-	write_all(out, all, configuration->unit_count);
-	free(all);
-	if (fclose(out)) {
+	if (out)
+		write_all(out, mgmt);
+	if (!out || fclose(out)) {
 		free(text);
 		mgmt_answer_error(request, 500, "internal", "out of memory");
 		return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "mgmt/answer.h"
+#include "mgmt/figures_view.h"
 #include "mgmt/routes.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -18,17 +19,24 @@ static json_t *view(const struct iscsi_session_view *session)
 
 	snprintf(isid_text, sizeof(isid_text), "%02x%02x%02x%02x%02x%02x", isid[0], isid[1], isid[2], isid[3], isid[4],
 		 isid[5]);
-	return json_pack("{sisssssssssisssisIs{sbsbsbsbsIsIsIsI}}", "id", (int)session->tsih, "type",
-			 is_discovery ? "discovery" : "normal", "initiator", session->initiator_name, "target",
-			 session->target_name, "address", session->peer, "portal_group", (int)session->portal_group_tag,
-			 "isid", isid_text, "worker", (int)session->worker, "age_s",
-			 (json_int_t)((rt_clock_ns() - session->started_ns) / NS_PER_S), "parameters", "header_digest",
-			 (int)parameters->header_digest, "data_digest", (int)parameters->data_digest, "immediate_data",
-			 (int)parameters->immediate_data, "initial_r2t", (int)parameters->initial_r2t,
-			 "max_burst_length", (json_int_t)parameters->max_burst_length, "first_burst_length",
-			 (json_int_t)parameters->first_burst_length, "max_recv_data_segment_length",
-			 (json_int_t)parameters->target_max_recv_data_segment_length, "max_outstanding_r2t",
-			 (json_int_t)parameters->max_outstanding_r2t);
+	json_t *object = json_pack(
+	    "{sisssssssssisssisIs{sbsbsbsbsIsIsIsI}}", "id", (int)session->tsih, "type",
+	    is_discovery ? "discovery" : "normal", "initiator", session->initiator_name, "target", session->target_name,
+	    "address", session->peer, "portal_group", (int)session->portal_group_tag, "isid", isid_text, "worker",
+	    (int)session->worker, "age_s", (json_int_t)((rt_clock_ns() - session->started_ns) / NS_PER_S), "parameters",
+	    "header_digest", (int)parameters->header_digest, "data_digest", (int)parameters->data_digest,
+	    "immediate_data", (int)parameters->immediate_data, "initial_r2t", (int)parameters->initial_r2t,
+	    "max_burst_length", (json_int_t)parameters->max_burst_length, "first_burst_length",
+	    (json_int_t)parameters->first_burst_length, "max_recv_data_segment_length",
+	    (json_int_t)parameters->target_max_recv_data_segment_length, "max_outstanding_r2t",
+	    (json_int_t)parameters->max_outstanding_r2t);
+
+	if (!object)
+		return NULL;
+	json_object_set_new(object, "portal", json_string(session->portal));
+	mgmt_set_figures(object, &session->figures);
+	mgmt_set_traffic(object, session->r2ts, session->received_bytes, session->sent_bytes);
+	return object;
 }
 
 void mgmt_get_sessions(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)

@@ -7,8 +7,10 @@
 #include "iscsi/registry.h"
 #include "iscsi/server.h"
 #include "mgmt/answer.h"
+#include "mgmt/figures_view.h"
 #include "mgmt/routes.h"
 #include "rt/worker.h"
+#include "target/figures.h"
 
 #include <stdlib.h>
 
@@ -37,7 +39,7 @@ static json_t *errors_view(const struct scsi_figures *figures)
 	return errors;
 }
 
-static void set_figures(json_t *view, const struct scsi_figures *figures)
+void mgmt_set_figures(json_t *view, const struct scsi_figures *figures)
 {
 	json_t *operations = json_pack("{sIsIsIsI}", "read", (json_int_t)figures->ended[SCSI_FIGURES_READ], "write",
 				       (json_int_t)figures->ended[SCSI_FIGURES_WRITE], "flush",
@@ -78,30 +80,90 @@ static json_t *units_view(struct mgmt *mgmt)
 		for (unsigned worker = 0; worker < rt_workers_count(); worker++)
 			scsi_logical_unit_add_figures(unit->logical_unit, worker, &figures);
 		if (view)
-			set_figures(view, &figures);
+			mgmt_set_figures(view, &figures);
 		json_array_append_new(list, view);
 	}
 	return list;
 }
 
-/* Of the units that are served now. */
-static json_t *workers_view(struct mgmt *mgmt)
+/* Which unit stands behind which LUN, for those who look for LUNs. */
+static json_t *luns_view(struct mgmt *mgmt)
 {
 	const struct target_configuration *configuration = target_model_configuration(mgmt->model);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < configuration->target_count; i++)
+		for (size_t k = 0; k < configuration->targets[i].lun_count; k++) {
+			const struct lun_spec *lun = &configuration->targets[i].luns[k];
+
+			json_array_append_new(list, json_pack("{sssiss}", "target", configuration->targets[i].name,
+							      "lun", (int)lun->lun, "unit",
+							      target_model_unit(mgmt->model, lun)->name));
+		}
+	return list;
+}
+
+static json_t *workers_view(struct mgmt *mgmt)
+{
 	json_t *list = json_array();
 
 	for (unsigned worker = 0; worker < rt_workers_count(); worker++) {
 		json_t *view = json_pack("{si}", "worker", (int)worker);
 		struct scsi_figures figures = {0};
 
-		for (size_t i = 0; i < configuration->unit_count; i++)
-			scsi_logical_unit_add_figures(
-			    target_model_unit(mgmt->model, configuration->units[i].lun)->logical_unit, worker,
-			    &figures);
+		target_figures_of_worker(mgmt->model, worker, &figures);
 		if (view)
-			set_figures(view, &figures);
+			mgmt_set_figures(view, &figures);
 		json_array_append_new(list, view);
 	}
+	return list;
+}
+
+static json_t *plugins_view(struct mgmt *mgmt)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < store_plugins_count(); i++) {
+		const struct store_plugin *plugin = store_plugins_get(i);
+		json_t *view = json_pack("{ss}", "plugin", plugin->descriptor->name);
+		struct scsi_figures figures = {0};
+
+		target_figures_of_plugin(mgmt->model, plugin, &figures);
+		if (view)
+			mgmt_set_figures(view, &figures);
+		json_array_append_new(list, view);
+	}
+	return list;
+}
+
+void mgmt_set_traffic(json_t *view, uint64_t r2ts, uint64_t received_bytes, uint64_t sent_bytes)
+{
+	json_object_set_new(view, "r2ts", json_integer((json_int_t)r2ts));
+	json_object_set_new(view, "received_bytes", json_integer((json_int_t)received_bytes));
+	json_object_set_new(view, "sent_bytes", json_integer((json_int_t)sent_bytes));
+}
+
+static json_t *portals_view(void)
+{
+	struct iscsi_portal_view *portals = NULL;
+	json_t *list = json_array();
+	size_t count = 0;
+
+	if (iscsi_registry_list_portals(&portals, &count))
+		return list;
+	for (size_t i = 0; i < count; i++) {
+		const struct iscsi_portal_view *portal = &portals[i];
+		json_t *view = json_pack("{sssisIsIsi}", "portal", portal->address, "portal_group", (int)portal->tag,
+					 "connections_total", (json_int_t)portal->connections, "sessions_total",
+					 (json_int_t)portal->sessions, "sessions", (int)portal->open_sessions);
+
+		if (view) {
+			mgmt_set_figures(view, &portal->figures);
+			mgmt_set_traffic(view, portal->r2ts, portal->received_bytes, portal->sent_bytes);
+		}
+		json_array_append_new(list, view);
+	}
+	free(portals);
 	return list;
 }
 
@@ -114,7 +176,8 @@ void mgmt_get_stats(struct mgmt *mgmt, struct mgmt_request *request, const struc
 	iscsi_registry_list(&sessions, &count);
 	free(sessions);
 	mgmt_answer_json(request, 200,
-			 json_pack("{sososIsI}", "units", units_view(mgmt), "workers", workers_view(mgmt),
+			 json_pack("{sosososososIsI}", "units", units_view(mgmt), "workers", workers_view(mgmt),
+				   "plugins", plugins_view(mgmt), "portals", portals_view(), "luns", luns_view(mgmt),
 				   "connections", (json_int_t)iscsi_server_connection_count(), "sessions",
 				   (json_int_t)count));
 }

@@ -48,33 +48,55 @@ void scsi_figures_started(struct scsi_command *command)
 		return;
 	command->started_ns = rt_loop_now_ns(lane->worker->loop);
 	scsi_figures_add(&lane->figures.started, 1);
+	if (command->nexus->figures != NULL)
+		scsi_figures_add(&command->nexus->figures->started, 1);
+}
+
+/* A command that has ended, as the figures of its unit and those of its nexus see it. */
+struct end {
+	enum scsi_figures_kind kind;
+	unsigned bucket;
+	uint64_t latency_ns, read_bytes, written_bytes;
+};
+
+static void count_end(struct scsi_lane_figures *figures, const struct end *end)
+{
+	scsi_figures_add(&figures->ended[end->kind], 1);
+	scsi_figures_add(&figures->latency[end->bucket], 1);
+	scsi_figures_add(&figures->latency_ns, end->latency_ns);
+	if (end->read_bytes)
+		scsi_figures_add(&figures->read_bytes, end->read_bytes);
+	if (end->written_bytes)
+		scsi_figures_add(&figures->written_bytes, end->written_bytes);
 }
 
 void scsi_figures_ended(const struct scsi_command *command)
 {
-	const struct scsi_lane *lane = command->nexus_lun->lane;
-	enum scsi_figures_kind kind = kind_of(command->cdb[0]);
-	struct scsi_lane_figures *figures;
-	uint64_t latency_ns;
+	struct scsi_lane *lane = command->nexus_lun->lane;
+	struct end end;
 
 	if (lane == NULL || command->started_ns == 0)
 		return;
-	figures = &command->nexus_lun->lane->figures;
-	latency_ns = rt_loop_now_ns(lane->worker->loop) - command->started_ns;
-	scsi_figures_add(&figures->ended[kind], 1);
-	scsi_figures_add(&figures->latency[bucket_of(latency_ns)], 1);
-	scsi_figures_add(&figures->latency_ns, latency_ns);
-	if (kind == SCSI_FIGURES_READ)
-		scsi_figures_add(&figures->read_bytes, command->data_in_length);
-	else if (kind == SCSI_FIGURES_WRITE && command->status == SCSI_GOOD)
-		scsi_figures_add(&figures->written_bytes, command->data_out_length);
+	end.kind = kind_of(command->cdb[0]);
+	end.latency_ns = rt_loop_now_ns(lane->worker->loop) - command->started_ns;
+	end.bucket = bucket_of(end.latency_ns);
+	end.read_bytes = end.kind == SCSI_FIGURES_READ ? command->data_in_length : 0;
+	end.written_bytes =
+	    end.kind == SCSI_FIGURES_WRITE && command->status == SCSI_GOOD ? command->data_out_length : 0;
+	count_end(&lane->figures, &end);
+	if (command->nexus->figures != NULL)
+		count_end(command->nexus->figures, &end);
 }
 
 void scsi_figures_failed(const struct scsi_command *command, uint8_t sense_key)
 {
-	if (command->unit != NULL && rt_worker_current() != NULL)
-		scsi_figures_add(&scsi_lane_current(command->unit)->figures.errors[sense_key % SCSI_FIGURES_SENSE_KEYS],
-				 1);
+	if (rt_worker_current() == NULL)
+		return;
+	sense_key %= SCSI_FIGURES_SENSE_KEYS;
+	if (command->unit != NULL)
+		scsi_figures_add(&scsi_lane_current(command->unit)->figures.errors[sense_key], 1);
+	if (command->nexus != NULL && command->nexus->figures != NULL)
+		scsi_figures_add(&command->nexus->figures->errors[sense_key], 1);
 }
 
 static uint64_t get(const _Atomic uint64_t *figure)
@@ -82,13 +104,9 @@ static uint64_t get(const _Atomic uint64_t *figure)
 	return atomic_load_explicit(figure, memory_order_relaxed);
 }
 
-void scsi_logical_unit_add_figures(const struct scsi_logical_unit *unit, unsigned worker, struct scsi_figures *sum)
+void scsi_figures_collect(const struct scsi_lane_figures *figures, struct scsi_figures *sum)
 {
-	const struct scsi_lane_figures *figures;
-
-	if (worker >= unit->lane_count)
-		return;
-	figures = &unit->lanes[worker].figures;
+	/* What has ended first: what is counted meanwhile makes the depth too large rather than negative. */
 	for (unsigned i = 0; i < SCSI_FIGURES_KINDS; i++)
 		sum->ended[i] += get(&figures->ended[i]);
 	sum->started += get(&figures->started);
@@ -99,6 +117,26 @@ void scsi_logical_unit_add_figures(const struct scsi_logical_unit *unit, unsigne
 	for (unsigned i = 0; i < SCSI_FIGURES_BUCKETS; i++)
 		sum->latency[i] += get(&figures->latency[i]);
 	sum->latency_ns += get(&figures->latency_ns);
+}
+
+void scsi_figures_sum(const struct scsi_figures *figures, struct scsi_figures *sum)
+{
+	for (unsigned i = 0; i < SCSI_FIGURES_KINDS; i++)
+		sum->ended[i] += figures->ended[i];
+	sum->started += figures->started;
+	sum->read_bytes += figures->read_bytes;
+	sum->written_bytes += figures->written_bytes;
+	for (unsigned i = 0; i < SCSI_FIGURES_SENSE_KEYS; i++)
+		sum->errors[i] += figures->errors[i];
+	for (unsigned i = 0; i < SCSI_FIGURES_BUCKETS; i++)
+		sum->latency[i] += figures->latency[i];
+	sum->latency_ns += figures->latency_ns;
+}
+
+void scsi_logical_unit_add_figures(const struct scsi_logical_unit *unit, unsigned worker, struct scsi_figures *sum)
+{
+	if (worker < unit->lane_count)
+		scsi_figures_collect(&unit->lanes[worker].figures, sum);
 }
 
 uint64_t scsi_figures_queue_depth(const struct scsi_figures *figures)

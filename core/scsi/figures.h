@@ -50,6 +50,9 @@ void scsi_figures_ended(const struct scsi_command *command);
 /* On the worker: a command of a unit is answered with this sense key. */
 void scsi_figures_failed(const struct scsi_command *command, uint8_t sense_key);
 
+/* Any thread: adds what has been counted. */
+void scsi_figures_collect(const struct scsi_lane_figures *figures, struct scsi_figures *sum);
+void scsi_figures_sum(const struct scsi_figures *figures, struct scsi_figures *sum);
 /* Any thread: adds what one worker has counted. */
 void scsi_logical_unit_add_figures(const struct scsi_logical_unit *unit, unsigned worker, struct scsi_figures *sum);
 /* Commands that run now; 0 where the sum is of moments that do not fit together. */

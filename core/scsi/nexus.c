@@ -32,6 +32,8 @@ static void free_nexus(struct scsi_nexus *nexus)
 	free(nexus->initiator_port);
 	free(nexus->initiator_name);
 	free(nexus->target_name);
+	if (nexus->figures != NULL)
+		nexus->figures_dropped(nexus->figures_context);
 	free(nexus);
 }
 
@@ -57,6 +59,9 @@ int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **ou
 	nexus->newer_functions = spec->newer_functions;
 	nexus->commands_terminated = spec->commands_terminated;
 	nexus->context = spec->context;
+	nexus->figures = spec->figures;
+	nexus->figures_dropped = spec->figures_dropped;
+	nexus->figures_context = spec->figures_context;
 	nexus->close_check.run = check_closed;
 	rt_list_init(&nexus->detached);
 	rt_list_init(&nexus->functions);

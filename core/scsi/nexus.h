@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "scsi/figures.h"
 #include "scsi/lun_map.h"
 
 struct scsi_nexus;
@@ -27,6 +28,10 @@ struct scsi_nexus_spec {
 	 * nobody wants to know. */
 	void (*commands_terminated)(void *context, uint16_t lun);
 	void *context;
+	/* Counted into as the unit's are, until the nexus has freed itself and calls figures_dropped.  NULL: none. */
+	struct scsi_lane_figures *figures;
+	void (*figures_dropped)(void *context);
+	void *figures_context;
 };
 
 int scsi_nexus_create(const struct scsi_nexus_spec *spec, struct scsi_nexus **nexus);

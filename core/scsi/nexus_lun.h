@@ -61,6 +61,9 @@ struct scsi_nexus {
 	bool newer_functions;
 	void (*commands_terminated)(void *context, uint16_t lun);
 	void *context;
+	struct scsi_lane_figures *figures; /* NULL: none */
+	void (*figures_dropped)(void *context);
+	void *figures_context;
 	bool closing;
 	void (*closed)(void *context, bool all_ended);
 	void *closed_context;

@@ -9,6 +9,7 @@
 
 #include "rt/log.h"
 #include "target/check.h"
+#include "target/figures.h"
 
 #define US_PER_S UINT64_C(1000000)
 
@@ -185,6 +186,7 @@ struct target_unit *target_unit_create(struct target_configuration *configuratio
 	    .spec = spec,
 	    .daemon = &configuration->daemon,
 	    .name = name,
+	    .plugin_index = spec->plugin->index,
 	    .online = spec->lun->online,
 	    .opened_read_only = spec->read_only,
 	    .control = control,
@@ -284,8 +286,10 @@ void target_unit_close(struct target_unit *unit, void (*finished)(struct target_
 	unit->finished = finished;
 	unit->close_wanted = true;
 	target_unit_unwatch(unit);
-	if (unit->logical_unit)
+	if (unit->logical_unit) {
+		target_figures_keep(unit);
 		scsi_logical_unit_destroy(unit->logical_unit);
+	}
 	unit->logical_unit = NULL;
 	if (!unit->store)
 		finished(unit);

@@ -28,8 +28,9 @@ struct target_unit {
 	struct target_configuration *configuration; /* that spec and daemon are in; a reference is held */
 	const struct unit_spec *spec;
 	const struct daemon_spec *daemon;
-	char *name;	      /* as in the spec; for threads that must not look at that */
-	char *canonical_path; /* as it is now that the store is there; NULL: not served */
+	unsigned plugin_index; /* store_plugin.index */
+	char *name;	       /* as in the spec; for threads that must not look at that */
+	char *canonical_path;  /* as it is now that the store is there; NULL: not served */
 	struct rt_loop *control;
 	void *owner;
 	unsigned index; /* spreads what is done now and then */

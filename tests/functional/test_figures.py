@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from lib import api, daemon, scsi
+from lib import api, daemon, outside, scsi, tools
 from lib.initiator import Session
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -69,6 +69,95 @@ def test_stats_count_what_was_done(running):
     assert unit["queue_depth"] == 0
     workers = running.api.get("/v1/stats")["workers"]
     assert sum(one["operations"]["read"] for one in workers) == 5
+
+
+def big_write(session):
+    """1 MiB: more than may come unasked, so R2Ts go out."""
+    session.write(0, b"W" * (1 << 20))
+
+
+def test_sessions_portals_and_plugins_are_counted(running):
+    with Session(running.address, daemon.TARGET) as session:
+        session.settle()
+        session.read(0, 16)
+        big_write(session)
+        session.execute(scsi.read16(1 << 40, 1), read_length=512).expect_sense(5)
+        (one,) = running.api.get("/v1/sessions")["sessions"]
+        assert (one["operations"]["read"], one["operations"]["write"]) == (1, 1)
+        assert (one["read_bytes"], one["written_bytes"], one["errors"]["5"]) == (8192, 1 << 20, 1)
+        assert one["r2ts"] >= 1 and one["received_bytes"] > 1 << 20 and one["sent_bytes"] > 8192
+        assert sum(one["latency"]["buckets"]) == sum(one["operations"].values())
+        assert one["portal"] == "%s:%d" % running.address
+        (portal,) = running.api.get("/v1/stats")["portals"]
+        assert (portal["sessions"], portal["sessions_total"]) == (1, 1)
+        assert portal["operations"] == one["operations"]
+    with Session(running.address, daemon.TARGET) as session:
+        session.settle()
+        session.read(0, 16)
+        stats = running.api.get("/v1/stats")
+    (portal,) = stats["portals"]
+    assert (portal["portal"], portal["sessions_total"], portal["connections_total"]) == ("%s:%d" % running.address, 2, 2)
+    assert portal["operations"]["read"] == 2, "those of the session that has ended count on"
+    assert portal["r2ts"] >= 1 and portal["queue_depth"] == 0
+    plugins = {one["plugin"]: one for one in stats["plugins"]}
+    assert plugins["file"]["written_bytes"] == 1 << 20 and plugins["null"]["read_bytes"] == 0
+
+
+def test_figures_never_go_back_when_a_unit_goes(running):
+    name = "iqn.2026-11.org.example:short"
+    running.api.post("/v1/targets", {"name": name, "luns": [{"lun": 0, "path": "null:2M"}]})
+    with Session(running.address, name) as session:
+        session.settle()
+        session.read(0, 16)
+    before = running.api.get("/v1/stats")
+    running.api.delete(api.target_path(name) + "?force=true")
+    running.wait_for_log("null:2M: closed")
+    after = running.api.get("/v1/stats")
+    for kind, count in (("workers", len(before["workers"])), ("plugins", len(before["plugins"]))):
+        for index in range(count):
+            old, new = before[kind][index]["operations"], after[kind][index]["operations"]
+            assert all(new[key] >= old[key] for key in old), (kind, index)
+    assert {one["plugin"]: one["operations"]["read"] for one in after["plugins"]}["null"] == 1
+
+
+def test_prometheus_own_tool_finds_nothing_wrong(running):
+    with Session(running.address, daemon.TARGET) as session:
+        session.settle()
+        big_write(session)
+        _, _, text = running.api.raw("GET", "/metrics")
+    done = tools.run("promtool", "check", "metrics", input=text.decode(), check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_metrics_have_every_scope(running):
+    with Session(running.address, daemon.TARGET) as session:
+        session.settle()
+        big_write(session)
+        _, _, text = running.api.raw("GET", "/metrics")
+    families = parse(text.decode())
+    for scope in ("unit", "session", "portal", "worker", "backend"):
+        for what in ("operations_total", "bytes_total", "errors_total", "latency_seconds", "queue_depth"):
+            assert f"tgtkit_{scope}_{what}" in families
+        written = [value for _, labels, value in families[f"tgtkit_{scope}_bytes_total"][1]
+                   if labels["direction"] == "written"]
+        assert sum(written) == 1 << 20, scope
+    for scope in ("session", "portal"):
+        assert sum(value for _, _, value in families[f"tgtkit_{scope}_r2ts_total"][1]) >= 1
+
+
+def test_counters_of_a_plugin_come_through_the_abi(tmp_path):
+    folder = tmp_path / "plugins"
+    folder.mkdir(mode=0o755)
+    outside.Development(tmp_path / "development").build_plugins(folder)
+    with daemon.serve_targets(tmp_path, daemon.target("rig:4194304"), plugin_folders=[folder]) as one:
+        with Session(one.address, daemon.TARGET) as session:
+            session.settle()
+            session.read(0, 8)
+        client = api.Api(tmp_path / "api.sock")
+        (unit,) = client.get("/v1/stats")["units"]
+        assert unit["plugin_counters"]["violations_total"] == 0 and len(unit["plugin_counters"]) > 1
+        families = parse(client.raw("GET", "/metrics")[2].decode())
+        assert [name for name in families if name.startswith("tgtkit_plugin_rig_")]
 
 
 def test_metrics_are_what_prometheus_reads(running):

@@ -246,7 +246,7 @@ static void connect_peer(void)
 	fixture.peer = sockets[0];
 	FUZZ_REQUIRE(iscsi_admission_enter(&address) == NULL);
 	atomic_fetch_add(&iscsi_worker_get(0)->connection_count, 1);
-	iscsi_connection_start(iscsi_worker_get(0), sockets[1], 1, &address);
+	iscsi_connection_start(iscsi_worker_get(0), sockets[1], 1, &address, NULL);
 }
 
 static void take_response(const uint8_t *bhs)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/target/fakes.h"
 
+#include "scsi/figures.h"
+
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
@@ -235,6 +237,18 @@ void scsi_logical_unit_resume(struct scsi_logical_unit *unit)
 {
 	ck_assert(unit->exists && unit->is_quiet);
 	unit->is_quiet = false;
+}
+
+void scsi_logical_unit_add_figures(const struct scsi_logical_unit *unit, unsigned worker, struct scsi_figures *sum)
+{
+	(void)worker;
+	ck_assert(unit->exists);
+	sum->ended[SCSI_FIGURES_READ]++;
+}
+
+void scsi_figures_sum(const struct scsi_figures *figures, struct scsi_figures *sum)
+{
+	sum->ended[SCSI_FIGURES_READ] += figures->ended[SCSI_FIGURES_READ];
 }
 
 /* ---- The server ----------------------------------------------------------------------------------------------------
