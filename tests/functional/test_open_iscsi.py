@@ -39,6 +39,7 @@ def test_it_finds_them_with_chap_both_ways_and_not_with_a_wrong_secret(tmp_path)
             path.mkdir()
             status, found, output = open_iscsi.discover(path, running.address, **chap(*arguments, **mutual))
             assert (status == 0) == bool(found), output
+            print(output)
             return found
 
         assert found_with(SECRET) == [(portal(running), daemon.TARGET)]

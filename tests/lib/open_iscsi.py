@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 from . import tools
 
@@ -26,21 +27,35 @@ class Iscsid:
     """Answers what iscsiadm wants to know before a discovery.  Where a real one listens, that one does."""
 
     def __enter__(self):
+        self._thread = None
         self._socket = socket.socket(socket.AF_UNIX)
-        try:
-            self._socket.bind("\0ISCSIADM_ABSTRACT_NAMESPACE")
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
+        if not self._bind():
             return self
         self._socket.listen(8)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
         return self
+
+    def _bind(self):
+        """Another run of this test may have the address for some seconds; whoever keeps it is a real iscsid."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self._socket.bind("\0ISCSIADM_ABSTRACT_NAMESPACE")
+                return True
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
 
     def __exit__(self, *exception):
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        if self._thread:
+            self._thread.join(10)  # as long as it waits on the socket, the address is taken
 
     def _serve(self):
         with contextlib.suppress(OSError):
