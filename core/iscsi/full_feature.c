@@ -250,7 +250,7 @@ static bool waits_for_commands(struct iscsi_connection *connection, const uint8_
 	if (!iscsi_pdu_is_immediate(bhs) || iscsi_pdu_opcode(bhs) != ISCSI_TASK_MANAGEMENT_REQUEST ||
 	    !is_ahead(connection->session, cmd_sn))
 		return false;
-	switch (iscsi_task_management_scope(bhs)) {
+	switch (iscsi_task_management_scope(connection->session, bhs)) {
 	case ISCSI_FUNCTION_OF_UNIT:
 		return true;
 	case ISCSI_FUNCTION_OF_TARGET:

@@ -58,7 +58,7 @@ void iscsi_logout_request(struct iscsi_connection *connection, const uint8_t *bh
 void iscsi_logout_finish(struct iscsi_connection *connection, bool all_ended);
 /* What an immediate function has to wait for, RFC 7143 4.2.3.3: all commands before it, or nothing. */
 enum iscsi_function_scope { ISCSI_FUNCTION_OF_TASK, ISCSI_FUNCTION_OF_UNIT, ISCSI_FUNCTION_OF_TARGET };
-enum iscsi_function_scope iscsi_task_management_scope(const uint8_t *bhs);
+enum iscsi_function_scope iscsi_task_management_scope(const struct iscsi_session *session, const uint8_t *bhs);
 void iscsi_task_management_request(struct iscsi_connection *connection, const uint8_t *bhs);
 void iscsi_reject(struct iscsi_connection *connection, const uint8_t *bhs, enum iscsi_reject_reason reason);
 

@@ -194,8 +194,15 @@ static void query_task(struct iscsi_connection *connection, const uint8_t *bhs)
 	start(connection, bhs, SCSI_QUERY_TASK, task);
 }
 
-enum iscsi_function_scope iscsi_task_management_scope(const uint8_t *bhs)
+static bool is_supported(const struct iscsi_session *session, uint8_t requested)
 {
+	return requested < QUERY_TASK || session->parameters.protocol_level >= 2;
+}
+
+enum iscsi_function_scope iscsi_task_management_scope(const struct iscsi_session *session, const uint8_t *bhs)
+{
+	if (!is_supported(session, function_of(bhs)))
+		return ISCSI_FUNCTION_OF_TASK;
 	switch (function_of(bhs)) {
 	case ABORT_TASK_SET:
 	case CLEAR_TASK_SET:
@@ -239,7 +246,7 @@ void iscsi_task_management_request(struct iscsi_connection *connection, const ui
 		iscsi_reject(connection, bhs, ISCSI_REJECT_PROTOCOL_ERROR);
 		return;
 	}
-	if (requested >= QUERY_TASK && connection->session->parameters.protocol_level < 2) {
+	if (!is_supported(connection->session, requested)) {
 		respond(connection, tag, FUNCTION_NOT_SUPPORTED);
 		return;
 	}

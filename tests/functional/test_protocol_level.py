@@ -167,6 +167,14 @@ def test_what_covers_the_whole_target_does_not_wait(served, keys, function):
         assert session.read(0, BLOCKS) == OLD * BYTES
 
 
+def test_a_function_that_is_not_supported_takes_nothing_away(session):
+    """Below level 2 a nexus reset is refused, and the command before it is still to come."""
+    missing, _ = session.prepare_command(scsi.test_unit_ready())
+    assert session.task_management(I_T_NEXUS_RESET) == NOT_SUPPORTED
+    session.connection.send(missing.request)
+    session.wait(missing).expect_good()
+
+
 def test_more_functions_than_are_sensible_are_refused_and_none_is_lost(session):
     """All of them wait for a command that is missing."""
     missing, _ = session.prepare_command(scsi.test_unit_ready())
