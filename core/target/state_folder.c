@@ -191,7 +191,10 @@ int target_state_write(const struct target_state_folder *folder, const char *nam
 	status = write_temporary(folder, temporary, text, length);
 	if (!status && (renameat(folder->fd, temporary, folder->fd, name) || fsync(folder->fd)))
 		status = -errno;
-	if (status)
+	if (status) {
+		/* What there is of it only takes room. */
+		unlinkat(folder->fd, temporary, 0);
 		return fail(-status, error, "%s/%s cannot be written: %s", folder->path, name, strerror(-status));
+	}
 	return 0;
 }
