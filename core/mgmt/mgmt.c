@@ -82,6 +82,7 @@ void mgmt_stop(struct mgmt *mgmt, void (*stopped)(void *context), void *context)
 	mgmt->stopped_context = context;
 	mgmt->is_stopping = true;
 	mgmt_operations_forget(mgmt);
+	mgmt_resizes_forget(mgmt);
 	close_socket(mgmt);
 	mgmt_check_stopped(mgmt);
 }

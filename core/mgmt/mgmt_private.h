@@ -28,6 +28,10 @@ struct mgmt {
 /* Something that a stop waits for has ended. */
 void mgmt_check_stopped(struct mgmt *mgmt);
 
+/* The daemon stops: requests for another size are answered; their units' stop waits for what is under way, or gives up.
+ */
+void mgmt_resizes_forget(struct mgmt *mgmt);
+
 /* Around every call that looks for plugins: one pool thread at a time may. */
 void mgmt_plugins_lock(void);
 void mgmt_plugins_unlock(void);

@@ -43,6 +43,10 @@ static void resized(struct target_unit *unit)
 		if (resize->unit != unit)
 			continue;
 		rt_list_remove(&resize->node);
+		if (!resize->request) {
+			free(resize);
+			return;
+		}
 		if (unit->status)
 			mgmt_answer_error(resize->request, status_of(unit->status), "resize_failed", "%s",
 					  *unit->error ? unit->error : strerror(-unit->status));
@@ -54,6 +58,19 @@ static void resized(struct target_unit *unit)
 		mgmt->verbs--;
 		mgmt_check_stopped(mgmt);
 		return;
+	}
+}
+
+void mgmt_resizes_forget(struct mgmt *mgmt)
+{
+	RT_LIST_FOR_EACH (node, &resizes) {
+		struct resize *resize = RT_CONTAINER_OF(node, struct resize, node);
+
+		if (!resize->request)
+			continue;
+		mgmt_answer_error(resize->request, 503, "stopping", "the daemon is stopping");
+		resize->request = NULL;
+		mgmt->verbs--;
 	}
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rig.h"
 
@@ -22,6 +24,9 @@ enum {
 	OPTION_CAPABILITIES,
 	OPTION_CONTROL,
 	OPTION_BACKING,
+	OPTION_OPEN_GATE,
+	OPTION_RESIZE_GATE,
+	OPTION_CLOSE_GATE,
 };
 
 #define ROW(row_key, row_type, row_flags, row_default, row_minimum, row_maximum, row_help)                             \
@@ -44,6 +49,9 @@ static const struct tgtkit_option options[] = {
 				"what to declare, separated by commas"),
     [OPTION_CONTROL] = ROW("control", STRING, 0, NULL, 0, 0, "path of the control socket"),
     [OPTION_BACKING] = ROW("backing", STRING, 0, NULL, 0, 0, "file that holds the data"),
+    [OPTION_OPEN_GATE] = ROW("open_gate", STRING, 0, NULL, 0, 0, "FIFO: open hangs until somebody writes to it"),
+    [OPTION_RESIZE_GATE] = ROW("resize_gate", STRING, 0, NULL, 0, 0, "FIFO: likewise, resize"),
+    [OPTION_CLOSE_GATE] = ROW("close_gate", STRING, 0, NULL, 0, 0, "FIFO: likewise, close"),
     {.key = NULL},
 };
 
@@ -54,6 +62,20 @@ static int fail(struct tgtkit_error *error, int status, const char *what, const 
 {
 	snprintf(error->message, sizeof(error->message), "%s '%s': %s", what, object, strerror(-status));
 	return status;
+}
+
+/* Opening a FIFO waits for the other end. */
+static void wait_at(const char *gate)
+{
+	int fd = gate != NULL ? open(gate, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		close(fd);
+}
+
+static char *copy_gate(const char *gate)
+{
+	return gate != NULL ? strdup(gate) : NULL;
 }
 
 static int parse_capabilities(const char *text, uint32_t *flags)
@@ -108,6 +130,15 @@ static void take_options(struct rig *rig, const struct tgtkit_value *values)
 	rig->again_every = (uint64_t)values[OPTION_AGAIN_EVERY].as.integer;
 	rig->reorder = values[OPTION_REORDER].as.boolean;
 	rig->cancellable = values[OPTION_CANCELLABLE].as.boolean;
+	rig->resize_gate = copy_gate(values[OPTION_RESIZE_GATE].as.string);
+	rig->close_gate = copy_gate(values[OPTION_CLOSE_GATE].as.string);
+}
+
+static void free_rig(struct rig *rig)
+{
+	free(rig->resize_gate);
+	free(rig->close_gate);
+	free(rig);
 }
 
 /* Everything but the thread. */
@@ -141,11 +172,12 @@ static int rig_open(const struct tgtkit_open_args *args, void **handle, struct t
 
 	if (rig == NULL)
 		return fail(error, -ENOMEM, "unit", args->path);
+	wait_at(args->values[OPTION_OPEN_GATE].as.string);
 	rig->host = the_host;
 	rig->unit = args->unit;
 	status = prepare(rig, args, error);
 	if (status != 0) {
-		free(rig);
+		free_rig(rig);
 		return status;
 	}
 	pthread_mutex_init(&rig->lock, NULL);
@@ -153,7 +185,7 @@ static int rig_open(const struct tgtkit_open_args *args, void **handle, struct t
 	if (status != 0) {
 		rig_memory_close(&rig->memory);
 		pthread_mutex_destroy(&rig->lock);
-		free(rig);
+		free_rig(rig);
 		return fail(error, status, "control socket", control == NULL ? "" : control);
 	}
 	measure(rig, capabilities);
@@ -174,6 +206,7 @@ static int rig_resize(void *handle, uint64_t size_bytes, uint32_t flags, struct 
 	struct rig *rig = handle;
 	int status = -EINVAL;
 
+	wait_at(rig->resize_gate);
 	pthread_mutex_lock(&rig->lock);
 	if (size_bytes >= rig->memory.length || (flags & TGTKIT_RESIZE_SHRINK))
 		status = rig_memory_resize(&rig->memory, size_bytes);
@@ -200,10 +233,11 @@ static void rig_close(void *handle)
 {
 	struct rig *rig = handle;
 
+	wait_at(rig->close_gate);
 	rig_control_stop(rig);
 	rig_memory_close(&rig->memory);
 	pthread_mutex_destroy(&rig->lock);
-	free(rig);
+	free_rig(rig);
 }
 
 static const struct tgtkit_counter counters[] = {

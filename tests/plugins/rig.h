@@ -101,7 +101,8 @@ struct rig {
 	pthread_t thread;
 	bool thread_runs, stop;
 	int wake_fd;
-	char *control; /* path of the socket, NULL: none */
+	char *resize_gate, *close_gate; /* FIFOs, or NULL */
+	char *control;			/* path of the socket, NULL: none */
 	int listen_fd;
 	struct rig_client clients[RIG_CLIENTS];
 };
