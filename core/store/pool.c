@@ -29,6 +29,8 @@ struct job_class {
 	unsigned idle;	   /* waiting for work */
 	unsigned starting; /* have not looked at the queue yet */
 	bool stopping;
+	pthread_t departed; /* that has ended last; it has joined the one before it */
+	bool has_departed;
 };
 
 static struct job_class control_class = {
@@ -49,7 +51,6 @@ static pthread_attr_t thread_attributes;
 static void make_attributes(void)
 {
 	pthread_attr_init(&thread_attributes);
-	pthread_attr_setdetachstate(&thread_attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&thread_attributes, THREAD_STACK_SIZE);
 }
 
@@ -81,8 +82,24 @@ static struct store_job *wait_for_job(struct job_class *class)
 	return job;
 }
 
+/* With the lock held, which it gives up.  What libraries keep per thread is freed after a thread's last statement, and
+ * the process must not end in the middle of that: so each is joined, by the next one or by the end of the pool. */
+static void join_departed(struct job_class *class, const pthread_t *successor)
+{
+	bool had_departed = class->has_departed;
+	pthread_t departed = class->departed;
+
+	class->has_departed = successor != NULL;
+	if (successor != NULL)
+		class->departed = *successor;
+	pthread_mutex_unlock(&class->lock);
+	if (had_departed)
+		pthread_join(departed, NULL);
+}
+
 static void *serve(void *argument)
 {
+	const pthread_t self = pthread_self();
 	struct job_class *class = argument;
 	struct store_job *job;
 
@@ -95,7 +112,7 @@ static void *serve(void *argument)
 	}
 	class->threads--;
 	pthread_cond_broadcast(&class->ended);
-	pthread_mutex_unlock(&class->lock);
+	join_departed(class, &self);
 	return NULL;
 }
 
@@ -208,7 +225,7 @@ static int stop_class(struct job_class *class, const struct timespec *limit)
 		status = pthread_cond_clockwait(&class->ended, &class->lock, CLOCK_MONOTONIC, limit);
 	status = class->threads > 0 ? -ETIMEDOUT : 0;
 	class->stopping = false;
-	pthread_mutex_unlock(&class->lock);
+	join_departed(class, NULL);
 	return status;
 }
 
