@@ -19,7 +19,8 @@
  *
  * Errors are 0 or a negative errno value.  The host turns them into sense data: -ETIMEDOUT, -ECONNRESET, -EPIPE,
  * -ENOTCONN, -EHOSTUNREACH: retry (ABORTED COMMAND); -EIO: medium error; -ENOSPC: space allocation failed;
- * -EROFS: write protected; -ESHUTDOWN: backend known down or fenced (NOT READY); anything else: hardware error.
+ * -EROFS: write protected; -ESHUTDOWN: backend known down or fenced (NOT READY); -EAGAIN (of a request that was taken):
+ * no room up to its deadline (TASK SET FULL); anything else: hardware error.
  */
 #ifndef TGTKIT_PLUGIN_H
 #define TGTKIT_PLUGIN_H

@@ -161,6 +161,11 @@ bool scsi_sense_from_errno(struct scsi_command *command, int status, bool writin
 
 	rt_log_limited(&limit, RT_LOG_WARNING, "%s: %s at block %llu failed: %s", command->unit->name,
 		       writing ? "write" : "read", (unsigned long long)command->lba, strerror(-status));
+	/* The store had no room for it while it waited: again later, on the same path. */
+	if (status == -EAGAIN) {
+		command->status = SCSI_TASK_SET_FULL;
+		return false;
+	}
 	for (size_t i = 0; i < sizeof(error_meanings) / sizeof(error_meanings[0]); i++) {
 		const struct error_meaning *meaning = &error_meanings[i];
 

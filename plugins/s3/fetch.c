@@ -22,7 +22,6 @@ struct s3_fetch {
 	struct s3_name name;
 	uint32_t first, end; /* whole pages; what is beyond the object is zeros */
 	unsigned restarts;
-	bool is_ahead;
 	struct s3_buffer *buffers[];
 };
 
@@ -290,9 +289,12 @@ int s3_fetch_start(struct s3_unit *unit, struct s3_chunk *chunk, uint32_t first,
 		return -ENOMEM;
 	if (piece != NULL)
 		s3_list_append(&fetch->pieces, &piece->link);
-	if (!is_new)
+	if (!is_new) {
+		/* Whoever waits has a deadline of his own; the last one counts here. */
+		if (fetch->call.deadline_ns != 0 && fetch->call.deadline_ns < deadline_ns)
+			fetch->call.deadline_ns = deadline_ns;
 		return 0;
-	fetch->is_ahead = piece == NULL;
+	}
 	fetch->call.deadline_ns = deadline_ns;
 	s3_chunk_settle(unit, chunk);
 	if (unit->fetches < unit->fetch_slots)

@@ -100,7 +100,8 @@ static void carry_on(struct s3_io *io)
 /* ---- Parked
  * ---------------------------------------------------------------------------------------------------------------- */
 
-static void fail_list(struct s3_link *list, uint64_t now_ns, bool is_fenced)
+/* `late`: for those that are past their deadline. */
+static void fail_list(struct s3_link *list, uint64_t now_ns, bool is_fenced, int late)
 {
 	struct s3_link *link = list->next;
 
@@ -114,7 +115,20 @@ static void fail_list(struct s3_link *list, uint64_t now_ns, bool is_fenced)
 		s3_list_remove(&io->link);
 		if (list == &io->unit->blocked)
 			io->unit->blocked_count--;
-		s3_host->complete(io->request, is_fenced ? -ESHUTDOWN : -ETIMEDOUT);
+		s3_host->complete(io->request, is_fenced ? -ESHUTDOWN : late);
+	}
+}
+
+static void fail_late_reads(struct s3_unit *unit, uint64_t now_ns)
+{
+	struct s3_link *link = unit->reading.next;
+
+	while (link != &unit->reading) {
+		struct s3_io *io = S3_LIST_ENTRY(link, struct s3_io, link);
+
+		link = link->next;
+		if (io->request->deadline_ns != 0 && io->request->deadline_ns <= now_ns)
+			s3_read_give_up(io, -ETIMEDOUT);
 	}
 }
 
@@ -155,9 +169,10 @@ void s3_io_turn(struct s3_unit *unit)
 	const uint64_t now_ns = s3_now_ns();
 	const bool is_fenced = s3_volume_is_fenced(unit->volume);
 
-	fail_list(&unit->blocked, now_ns, is_fenced);
-	fail_list(&unit->flushing, now_ns, is_fenced);
-	fail_list(&unit->unacked, now_ns, is_fenced);
+	fail_late_reads(unit, now_ns);
+	fail_list(&unit->blocked, now_ns, is_fenced, -EAGAIN);
+	fail_list(&unit->flushing, now_ns, is_fenced, -ETIMEDOUT);
+	fail_list(&unit->unacked, now_ns, is_fenced, -ETIMEDOUT);
 	acknowledge(unit);
 	unblock(unit);
 }
@@ -233,7 +248,7 @@ int s3_io_submit(struct s3_unit *unit, struct tgtkit_request *request)
 
 void s3_io_cancel(struct s3_unit *unit, struct tgtkit_request *request)
 {
-	struct s3_link *const lists[] = {&unit->blocked, &unit->flushing, &unit->unacked};
+	struct s3_link *const lists[] = {&unit->reading, &unit->blocked, &unit->flushing, &unit->unacked};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		S3_LIST_FOR_EACH(link, lists[i])
@@ -242,6 +257,10 @@ void s3_io_cancel(struct s3_unit *unit, struct tgtkit_request *request)
 
 			if (io->request != request)
 				continue;
+			if (lists[i] == &unit->reading) {
+				s3_read_give_up(io, -ECANCELED);
+				return;
+			}
 			s3_list_remove(&io->link);
 			if (lists[i] == &unit->blocked)
 				unit->blocked_count--;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "log.h"
 #include "unit.h"
 
 #define READ_LIMIT_NS (20 * S3_SECOND_NS) /* of a request that has no deadline */
@@ -47,9 +48,25 @@ static void piece_is_fetched(struct s3_piece *piece, int status)
 		copy_chunk(io, piece->chunk, position, piece->first, piece->end);
 	else if (io->status == 0)
 		io->status = status;
+	s3_list_remove(&piece->in_io);
 	free(piece);
-	if (--io->pieces == 0)
-		s3_io_finish(io, io->status);
+	if (--io->pieces > 0)
+		return;
+	s3_list_remove(&io->link);
+	s3_io_finish(io, io->status);
+}
+
+void s3_read_give_up(struct s3_io *io, int status)
+{
+	while (!s3_list_is_empty(&io->fetching)) {
+		struct s3_piece *piece = S3_LIST_ENTRY(io->fetching.next, struct s3_piece, in_io);
+
+		s3_list_remove(&piece->in_io);
+		s3_list_remove(&piece->link);
+		free(piece);
+	}
+	s3_list_remove(&io->link);
+	s3_host->complete(io->request, status);
 }
 
 static int fetch_piece(struct s3_io *io, struct s3_chunk *chunk, uint32_t first, uint32_t end, uint32_t missing_first,
@@ -69,6 +86,8 @@ static int fetch_piece(struct s3_io *io, struct s3_chunk *chunk, uint32_t first,
 	if (status != 0) {
 		io->pieces--;
 		free(piece);
+	} else {
+		s3_list_append(&io->fetching, &piece->in_io);
 	}
 	return status;
 }
@@ -106,6 +125,7 @@ void s3_read(struct s3_io *io)
 	struct s3_unit *unit = io->unit;
 	int status = 0;
 
+	s3_list_init(&io->fetching);
 	io->pieces = 1; /* ours, until all is under way */
 	while (io->position < request->length && status == 0) {
 		const uint64_t offset = request->offset + io->position, left = request->length - io->position;
@@ -118,6 +138,10 @@ void s3_read(struct s3_io *io)
 	s3_read_ahead(unit, request->offset, request->length);
 	if (status != 0)
 		io->status = status;
-	if (--io->pieces == 0)
+	if (--io->pieces == 0) {
 		s3_io_finish(io, io->status);
+	} else {
+		s3_list_append(&unit->reading, &io->link);
+		s3_unit_wake(unit);
+	}
 }

@@ -42,6 +42,7 @@ struct s3_unit *s3_unit_new(struct s3_volume *volume)
 	s3_list_init(&unit->ready);
 	s3_list_init(&unit->uploading);
 	s3_list_init(&unit->waiting_fetches);
+	s3_list_init(&unit->reading);
 	s3_list_init(&unit->blocked);
 	s3_list_init(&unit->unacked);
 	s3_list_init(&unit->flushing);
@@ -102,8 +103,9 @@ void s3_unit_detach(struct s3_unit *unit)
 static bool needs_turns(const struct s3_unit *unit)
 {
 	return !s3_list_is_empty(&unit->dirty) || !s3_list_is_empty(&unit->ready) ||
-	       !s3_list_is_empty(&unit->blocked) || !s3_list_is_empty(&unit->unacked) ||
-	       !s3_list_is_empty(&unit->flushing) || unit->owes_ready || unit->volume->garbage_count > 0;
+	       !s3_list_is_empty(&unit->reading) || !s3_list_is_empty(&unit->blocked) ||
+	       !s3_list_is_empty(&unit->unacked) || !s3_list_is_empty(&unit->flushing) || unit->owes_ready ||
+	       unit->volume->garbage_count > 0;
 }
 
 void s3_unit_wake(struct s3_unit *unit)

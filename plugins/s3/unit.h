@@ -77,6 +77,7 @@ struct s3_unit {
 	unsigned uploads, upload_slots;
 	unsigned fetches, fetch_slots;
 	struct s3_link waiting_fetches;
+	struct s3_link reading;	 /* s3_io: wait for fetches */
 	struct s3_link blocked;	 /* s3_io: writes that wait for memory, in order */
 	struct s3_link unacked;	 /* s3_io: done, but the lease has to be renewed before that may be said */
 	struct s3_link flushing; /* s3_io: wait for uploads */
@@ -93,7 +94,8 @@ struct s3_io {
 	struct tgtkit_request *request;
 	uint64_t position; /* bytes dealt with */
 	uint64_t tick, serial;
-	unsigned pieces; /* of a read, still to be fetched */
+	unsigned pieces;	 /* of a read, still to be fetched */
+	struct s3_link fetching; /* s3_piece.in_io: these */
 	int status;
 };
 
@@ -147,7 +149,7 @@ uint64_t s3_granule_bits(uint32_t first, uint32_t end);
 
 /* Whoever waits for a fetch. */
 struct s3_piece {
-	struct s3_link link;
+	struct s3_link link, in_io;
 	void (*fetched)(struct s3_piece *piece, int status);
 	void *context;
 	struct s3_chunk *chunk;
@@ -164,6 +166,8 @@ void s3_fetch_start_waiting(struct s3_unit *unit);
  * ---------------------------------------------------------------------------- */
 
 void s3_read(struct s3_io *io);
+/* Completes a read that waits for fetches; these go on, for the cache. */
+void s3_read_give_up(struct s3_io *io, int status);
 /* WRITE, DISCARD, ZERO.  False: has to wait for memory; goes on where it stopped when called again. */
 bool s3_write(struct s3_io *io);
 void s3_extents(struct s3_unit *unit, struct tgtkit_request *request);

@@ -87,6 +87,18 @@ START_TEST(store_errors_have_their_meaning)
 }
 END_TEST
 
+START_TEST(no_room_in_the_store_is_task_set_full)
+{
+	struct issued *issued;
+
+	harness.store->fail_operation = TGTKIT_READ;
+	harness.store->fail_status = -EAGAIN;
+	issued = harness_run((struct request){.cdb = READ_10(77, 1)});
+	ck_assert_uint_eq(issued->command.status, SCSI_TASK_SET_FULL);
+	harness_free(issued);
+}
+END_TEST
+
 START_TEST(medium_errors_say_the_block)
 {
 	struct issued *issued;
@@ -113,6 +125,7 @@ Suite *sense_suite(void)
 	suite_add_tcase(suite, encoding);
 	harness_add_fixture(errors, harness_setup, harness_teardown);
 	tcase_add_loop_test(errors, store_errors_have_their_meaning, 0, sizeof(meanings) / sizeof(meanings[0]));
+	tcase_add_test(errors, no_room_in_the_store_is_task_set_full);
 	tcase_add_test(errors, medium_errors_say_the_block);
 	suite_add_tcase(suite, errors);
 	return suite;
