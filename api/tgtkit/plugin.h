@@ -274,6 +274,10 @@ struct tgtkit_host {
 
 	/* Any thread.  A named extension of the host, or NULL. */
 	const void *(*extension)(const char *name);
+
+	/* From inside `open`: it waits for something that may take so long from now on, as another host's lock does to
+	 * lapse.  The host's own limit on opening does not end it before. */
+	void (*open_takes)(struct tgtkit_unit *unit, uint64_t duration_us);
 };
 
 /* ---- The plugin ------------------------------------------------------------------------------------------------ */

@@ -35,6 +35,7 @@ struct store {
 	struct store_limits limits;
 	uint32_t logical_block_bytes;
 	void (*event)(void *context, enum tgtkit_event event);
+	void (*open_takes)(void *context, uint64_t duration_us);
 	void *event_context;
 
 	_Atomic uint64_t size_bytes;

@@ -226,6 +226,14 @@ static void host_offload(struct tgtkit_unit *unit, struct tgtkit_work *work)
 	store_pool_submit_control(job);
 }
 
+static void host_open_takes(struct tgtkit_unit *unit, uint64_t duration_us)
+{
+	struct store *store = RT_CONTAINER_OF(unit, struct store, unit);
+
+	if (store->open_takes != NULL)
+		store->open_takes(store->event_context, duration_us);
+}
+
 static const void *host_extension(const char *name)
 {
 	(void)name;
@@ -254,6 +262,7 @@ const struct tgtkit_host *store_host(void)
 	    .post = host_post,
 	    .offload = host_offload,
 	    .extension = host_extension,
+	    .open_takes = host_open_takes,
 	};
 
 	return &host;

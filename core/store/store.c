@@ -57,6 +57,7 @@ static struct store *create(const struct store_spec *spec, char *error)
 	store->descriptor = spec->plugin->descriptor;
 	store->logical_block_bytes = spec->logical_block_bytes;
 	store->event = spec->event;
+	store->open_takes = spec->open_takes;
 	store->event_context = spec->event_context;
 	atomic_store_explicit(&store->home_worker, STORE_NO_WORKER, memory_order_relaxed);
 	store_range_lock_init(&store->ranges);

@@ -28,6 +28,8 @@ struct store_spec {
 	const char *state_dir;
 	/* Any thread: an event that the plugin raised. */
 	void (*event)(void *context, enum tgtkit_event event);
+	/* While it is being opened, any thread: the plugin says that it may still take so long.  NULL: nobody minds. */
+	void (*open_takes)(void *context, uint64_t duration_us);
 	void *event_context;
 };
 

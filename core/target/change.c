@@ -371,16 +371,36 @@ static void unit_opened(struct target_unit *unit)
 		all_opened(change);
 }
 
+/* Until the first unit is late. */
+static uint64_t open_left_us(const struct target_change *change)
+{
+	uint64_t least_us = UINT64_MAX;
+
+	for (size_t i = 0; i < change->configuration->unit_count; i++) {
+		const struct target_unit *unit = change->units[i];
+		uint64_t left_us = unit ? target_unit_open_left_us(unit) : UINT64_MAX;
+
+		least_us = left_us < least_us ? left_us : least_us;
+	}
+	return least_us;
+}
+
 /* A store that hangs while it is opened must not hold up other changes: it is closed when it comes back. */
 static void open_timed_out(struct rt_timer *timer)
 {
 	struct target_change *change = RT_CONTAINER_OF(timer, struct target_change, timer);
+	uint64_t left_us = open_left_us(change);
 	char place[CHANGE_PLACE_BYTES];
 
+	if (left_us) {
+		rt_timer_arm(change->model->control, &change->timer, left_us);
+		return;
+	}
 	for (size_t i = 0; i < change->configuration->unit_count; i++) {
 		struct target_unit *unit = change->units[i];
 
-		if (!unit || unit->verb != TARGET_UNIT_OPEN)
+		/* Without the late ones the change goes on; else it has failed. */
+		if (!unit || unit->verb != TARGET_UNIT_OPEN || (change->tolerant && target_unit_open_left_us(unit)))
 			continue;
 		snprintf(change->error, sizeof(change->error), "%.400s: has not opened within open_timeout_s (%u s)",
 			 target_unit_place(unit, place, sizeof(place)), unit->daemon->open_timeout_s);
@@ -391,11 +411,14 @@ static void open_timed_out(struct rt_timer *timer)
 		if (change->tolerant)
 			target_change_unit_failed(change, i);
 		change->units[i] = NULL;
+		change->outstanding--;
 	}
-	if (change->tolerant)
+	if (!change->tolerant)
+		fail(change, -ETIMEDOUT);
+	else if (change->outstanding == 0)
 		all_opened(change);
 	else
-		fail(change, -ETIMEDOUT);
+		rt_timer_arm(change->model->control, &change->timer, open_left_us(change));
 }
 
 static bool is_unit_of(const struct target_unit *unit, const struct unit_spec *spec)

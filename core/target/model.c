@@ -369,13 +369,31 @@ static void unit_opened(struct target_unit *unit)
 		all_opened(model);
 }
 
+/* Until the first unit is late. */
+static uint64_t open_left_us(const struct target_model *model)
+{
+	uint64_t least_us = UINT64_MAX;
+
+	for (size_t i = 0; i < model->unit_count; i++) {
+		uint64_t left_us = target_unit_open_left_us(model->units[i]);
+
+		least_us = left_us < least_us ? left_us : least_us;
+	}
+	return least_us;
+}
+
 static void open_timed_out(struct rt_timer *timer)
 {
 	struct target_model *model = RT_CONTAINER_OF(timer, struct target_model, timer);
+	uint64_t left_us = open_left_us(model);
 	char place[PLACE_BYTES];
 
+	if (left_us) {
+		rt_timer_arm(model->control, &model->timer, left_us);
+		return;
+	}
 	for (size_t i = 0; i < model->unit_count; i++)
-		if (model->units[i]->verb == TARGET_UNIT_OPEN)
+		if (!target_unit_open_left_us(model->units[i]))
 			rt_log(RT_LOG_ERROR, "%s: has not opened within open_timeout_s (%u s)",
 			       target_unit_place(model->units[i], place, sizeof(place)),
 			       model->configuration->daemon.open_timeout_s);

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "rt/log.h"
 #include "target/check.h"
 #include "target/figures.h"
 
-#define US_PER_S UINT64_C(1000000)
+#define US_PER_S  UINT64_C(1000000)
+#define NS_PER_US UINT64_C(1000)
 
 const char *target_unit_place(const struct target_unit *unit, char *text, size_t size)
 {
@@ -29,6 +31,34 @@ const char *target_unit_place(const struct target_unit *unit, char *text, size_t
 	return text;
 }
 
+/* Any thread, hence not the loop's time. */
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * US_PER_S * NS_PER_US + (uint64_t)now.tv_nsec;
+}
+
+static void open_takes(void *context, uint64_t duration_us)
+{
+	struct target_unit *unit = context;
+	uint64_t limit_us = UINT64_MAX / 2 / NS_PER_US, until_ns;
+
+	until_ns = now_ns() + (duration_us < limit_us ? duration_us : limit_us) * NS_PER_US;
+	if (until_ns > atomic_load(&unit->open_until_ns))
+		atomic_store(&unit->open_until_ns, until_ns);
+}
+
+uint64_t target_unit_open_left_us(const struct target_unit *unit)
+{
+	uint64_t now = now_ns(), until_ns = atomic_load(&unit->open_until_ns);
+
+	if (unit->verb != TARGET_UNIT_OPEN)
+		return UINT64_MAX;
+	return until_ns <= now ? 0 : (until_ns - now + NS_PER_US - 1) / NS_PER_US;
+}
+
 static void run_verb(struct store_job *job)
 {
 	struct target_unit *unit = RT_CONTAINER_OF(job, struct target_unit, job);
@@ -38,6 +68,7 @@ static void run_verb(struct store_job *job)
 	case TARGET_UNIT_OPEN:
 		target_store_spec(unit->daemon, unit->spec, &spec);
 		spec.event = target_unit_event;
+		spec.open_takes = open_takes;
 		spec.event_context = unit;
 		unit->status = store_open(&spec, &unit->store, unit->error);
 		break;
@@ -228,6 +259,7 @@ void target_unit_adopt(struct target_unit *unit, struct target_configuration *co
 void target_unit_open(struct target_unit *unit, void (*finished)(struct target_unit *unit))
 {
 	unit->finished = finished;
+	atomic_store(&unit->open_until_ns, now_ns() + unit->daemon->open_timeout_s * US_PER_S * NS_PER_US);
 	start_verb(unit, TARGET_UNIT_OPEN);
 }
 

@@ -45,6 +45,7 @@ struct target_unit {
 	struct rt_post job_done;
 	int status;
 	char error[STORE_ERROR_BYTES];
+	_Atomic uint64_t open_until_ns;		    /* CLOCK_MONOTONIC; the plugin may move it, on any thread */
 	void (*finished)(struct target_unit *unit); /* of open, quiesce or close */
 	bool refresh_wanted, close_wanted;
 	struct scsi_unit_quiesce quiesce;
@@ -81,6 +82,9 @@ void target_unit_adopt(struct target_unit *unit, struct target_configuration *co
 
 /* Opens the store on the pool; then `finished` with unit->status and unit->error. */
 void target_unit_open(struct target_unit *unit, void (*finished)(struct target_unit *unit));
+/* How long the opening under way may still take: open_timeout_s, or as long as the plugin has asked for.  0: it is
+ * late; UINT64_MAX: none is under way. */
+uint64_t target_unit_open_left_us(const struct target_unit *unit);
 /* Makes the SCSI logical unit of an opened store; unit->serial is set.  0 or negative errno. */
 int target_unit_serve(struct target_unit *unit);
 /* Lets commands under way finish, refuses later ones and flushes; then `finished` with unit->status. */

@@ -229,6 +229,15 @@ static void service_event(struct tgtkit_unit *unit, int event)
 	wake();
 }
 
+static void service_open_takes(struct tgtkit_unit *unit, uint64_t duration_us)
+{
+	fh_lock();
+	if (unit->opened)
+		fh_violation("open_takes of a unit that is open");
+	unit->open_takes_us = duration_us;
+	fh_unlock();
+}
+
 static void *service_aligned_alloc(size_t alignment, size_t size)
 {
 	void *memory;
@@ -391,6 +400,7 @@ const struct tgtkit_host fh_services = {
     .post = service_post,
     .offload = service_offload,
     .extension = service_extension,
+    .open_takes = service_open_takes,
 };
 
 /* ---- The loop ---------------------------------------------------------------------------------------------------- */

@@ -35,9 +35,13 @@ struct fh_spec {
 	uint64_t size_bytes;
 	uint32_t logical_block_bytes; /* 0: 512 */
 	struct tgtkit_region region;  /* for the queue, as its number 0; no length: memory of the fake host */
+	const char *state_dir;	      /* NULL: none */
 };
 
 struct fh_unit;
+
+/* What the plugin said last, while it opened the unit, of how long that may take; 0: nothing. */
+uint64_t fh_open_takes_us(const struct fh_unit *unit);
 
 /* Control verbs: 0 or a negative errno, with the reason in fh_error(). */
 int fh_check(const struct fh_spec *spec);

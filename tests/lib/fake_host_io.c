@@ -194,7 +194,7 @@ static struct tgtkit_open_args args_of(const struct fh_spec *spec, struct tgtkit
 	    .flags = spec->flags,
 	    .size_bytes = spec->size_bytes,
 	    .logical_block_bytes = spec->logical_block_bytes == 0 ? LOGICAL_BLOCK : spec->logical_block_bytes,
-	    .state_dir = "",
+	    .state_dir = spec->state_dir == NULL ? "" : spec->state_dir,
 	};
 }
 
@@ -292,11 +292,19 @@ int fh_open(const struct fh_spec *spec, struct fh_unit **result)
 		free(unit);
 		return status;
 	}
+	fh_lock();
+	unit->unit->opened = true;
+	fh_unlock();
 	check_capabilities(&unit->capabilities);
 	if (unit->plugin->async != NULL && open_queue(unit) != 0)
 		fh_die("queue_open failed");
 	*result = unit;
 	return 0;
+}
+
+uint64_t fh_open_takes_us(const struct fh_unit *unit)
+{
+	return unit->unit->open_takes_us;
 }
 
 static bool is_quiet(void *context)

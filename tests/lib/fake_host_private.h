@@ -25,6 +25,8 @@ struct tgtkit_queue {
 struct tgtkit_unit {
 	unsigned events[FH_EVENT_LIMIT]; /* with the lock */
 	bool closed;
+	bool opened; /* with the lock */
+	uint64_t open_takes_us;
 };
 
 struct fh_unit {
