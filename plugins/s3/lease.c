@@ -16,6 +16,7 @@
 #include "names.h"
 
 #define LEASE_NAME_BYTES 24
+#define AFTER_WAIT_NS	 (60 * S3_SECOND_NS) /* for what an opening has to do yet when its wait is over */
 
 /* What a contender finds. */
 struct incumbent {
@@ -76,10 +77,11 @@ static int describe_host(const struct s3_lease_args *args, struct s3_lease *leas
 	return lock_state(args->state_dir, args->uuid, lease, error);
 }
 
-/* The incumbent ran on this very host with this state folder, whose lock we hold: it is dead. */
+/* The incumbent ran on this very host with this state folder, whose lock we hold: it is dead.  (Not every container has
+ * a machine id; the id of the boot tells hosts apart, too.) */
 static bool is_our_ghost(const struct s3_lease *lease, const struct s3_lease_record *record)
 {
-	return lease->record.state[0] != '\0' && lease->record.machine[0] != '\0' && lease->record.boot[0] != '\0' &&
+	return lease->record.state[0] != '\0' && lease->record.boot[0] != '\0' &&
 	       strcmp(lease->record.state, record->state) == 0 && strcmp(lease->record.boot, record->boot) == 0 &&
 	       strcmp(lease->record.machine, record->machine) == 0;
 }
@@ -140,6 +142,13 @@ static void sleep_ns(uint64_t duration_ns)
 	nanosleep(&duration, NULL);
 }
 
+/* The host's limit on opening must not cut the wait short. */
+static void announce_wait(const struct s3_lease_args *args)
+{
+	if (s3_host != NULL && args->unit != NULL)
+		s3_host->open_takes(args->unit, (args->lease_s * S3_SECOND_NS + AFTER_WAIT_NS) / 1000);
+}
+
 static int wait_until_lapsed(const struct s3_session *session, const struct s3_lease_args *args,
 			     struct incumbent *incumbent, struct tgtkit_error *error)
 {
@@ -149,6 +158,7 @@ static int wait_until_lapsed(const struct s3_session *session, const struct s3_l
 	s3_log(args->unit, TGTKIT_LOG_INFO,
 	       "the volume was last opened by %s; waiting up to %u s for its lease to lapse", incumbent->record.host,
 	       args->lease_s);
+	announce_wait(args);
 	for (;;) {
 		/* Taken before the look: what is seen afterwards was so at this time or later. */
 		const bool is_last = s3_now_ns() >= until;
@@ -270,6 +280,7 @@ static int sit_out(const struct s3_session *session, const struct s3_lease_args 
 		return status;
 	s3_log(args->unit, TGTKIT_LOG_INFO, "taking the volume over from %s; waiting %u s", incumbent->record.host,
 	       args->lease_s);
+	announce_wait(args);
 	while (s3_now_ns() < start + lease_ns) {
 		sleep_ns(lease_ns / 20);
 		if (s3_now_ns() < renewed + lease_ns / 4)
@@ -306,6 +317,7 @@ static int take(const struct s3_session *session, const struct s3_lease_args *ar
 		snprintf(error->message, sizeof(error->message), "the volume was opened elsewhere at the same moment");
 		status = -EBUSY;
 	}
+	lease->may_release = status == 0;
 	return status;
 }
 
@@ -335,15 +347,19 @@ int s3_lease_advance(const struct s3_session *session, struct s3_lease *lease, s
 {
 	int status;
 
+	lease->may_release = false;
 	lease->generation++;
 	status = create(session, lease, error);
 	if (status == 0)
 		status = look_for_higher(session, lease, error);
+	lease->may_release = status == 0;
 	return status;
 }
 
 int s3_lease_release(const struct s3_session *session, struct s3_lease *lease, struct tgtkit_error *error)
 {
+	if (!lease->may_release || atomic_load(&lease->is_lost))
+		return 0;
 	lease->record.released = true;
 	return put_record(session, lease, false, error);
 }

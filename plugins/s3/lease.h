@@ -21,6 +21,7 @@
 struct s3_lease {
 	struct s3_lease_record record;
 	uint32_t generation;
+	bool may_release; /* the generation is ours beyond doubt, and whoever had it before is out */
 	uint64_t lease_ns;
 	int lock_fd;			     /* -1: none */
 	atomic_uint_fast64_t valid_until_ns; /* CLOCK_BOOTTIME */
@@ -41,6 +42,7 @@ int s3_lease_acquire(const struct s3_session *session, const struct s3_lease_arg
 int s3_lease_renew(const struct s3_session *session, struct s3_lease *lease, struct tgtkit_error *error);
 /* The next generation, at once, for its owner's last act (the map).  Then `release` lets others in without a wait. */
 int s3_lease_advance(const struct s3_session *session, struct s3_lease *lease, struct tgtkit_error *error);
+/* Does nothing unless we were sole owner: the object may be another's, or an earlier owner may not know of us yet. */
 int s3_lease_release(const struct s3_session *session, struct s3_lease *lease, struct tgtkit_error *error);
 /* Frees what it holds on this host. */
 void s3_lease_close(struct s3_lease *lease);

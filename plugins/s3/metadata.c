@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <config.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <openssl/rand.h>
@@ -56,6 +57,14 @@ const char *s3_metadata_objection(const struct s3_metadata *metadata)
 	return NULL;
 }
 
+static bool is_uuid(const char *text)
+{
+	for (size_t i = 0; i < S3_UUID_BYTES - 1; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+			return false;
+	return text[S3_UUID_BYTES - 1] == '\0';
+}
+
 static const char *decode(const json_t *object, struct s3_metadata *metadata)
 {
 	uint64_t chunk_bytes;
@@ -73,8 +82,9 @@ static const char *decode(const json_t *object, struct s3_metadata *metadata)
 	metadata->device_bytes -= metadata->device_bytes % S3_GRANULE_BYTES;
 	string_at(object, "uuid", metadata->uuid, sizeof(metadata->uuid));
 	string_at(object, "created", metadata->created, sizeof(metadata->created));
-	if (metadata->format != 0 && strlen(metadata->uuid) != S3_UUID_BYTES - 1)
-		return "uuid is absent";
+	/* It becomes part of a file's name. */
+	if (metadata->format != 0 && !is_uuid(metadata->uuid))
+		return "uuid is absent or malformed";
 	return NULL;
 }
 

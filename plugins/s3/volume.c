@@ -304,8 +304,7 @@ int s3_volume_open(const struct tgtkit_open_args *args, struct s3_volume **out, 
 	status = session.http == NULL ? -ENOMEM : open_stored(volume, &session, args, error);
 	if (status != 0) {
 		s3_keeper_stop(volume);
-		if (session.http != NULL && volume->lease.generation != 0 && !atomic_load(&volume->lease.is_lost) &&
-		    status != -EBUSY)
+		if (session.http != NULL)
 			s3_lease_release(&session, &volume->lease, &(struct tgtkit_error){.message = ""});
 	}
 	if (session.http != NULL)

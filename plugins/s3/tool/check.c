@@ -162,8 +162,7 @@ int tool_check(struct tool *tool)
 	if (s3_volume_read_metadata(tool->volume, &tool->session, &error) != 0 || prepare(tool, &error) != 0 ||
 	    walk(tool, findings, &error) != 0)
 		status = tool_fail(&error);
-	if (tool->volume->lease.generation != 0)
-		s3_lease_release(&tool->session, &tool->volume->lease, &error);
+	s3_lease_release(&tool->session, &tool->volume->lease, &error);
 	if (status == EXIT_SUCCESS)
 		printf("%" PRIu64 " chunks (%" PRIu64 " of zeros), %" PRIu64 " missing, %" PRIu64
 		       " of a wrong size, %" PRIu64 " foreign objects, %" PRIu64 " objects of garbage (%" PRIu64

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lab.h"
+#include "s3/lease.h"
 
 #define KIB	   1024u
 #define MIB	   (1024u * KIB)
@@ -229,6 +230,79 @@ START_TEST(a_paused_owner_changes_nothing_when_it_wakes)
 }
 END_TEST
 
+/* ---- The same host
+ * ---------------------------------------------------------------------------------------------------------- */
+
+START_TEST(the_same_host_reclaims_at_once)
+{
+	struct lab_volume volume;
+	struct fh_unit *unit;
+	struct child first;
+
+	lab_volume(&volume, MIB);
+	lab_option(&volume, "lease_s", "600"); /* nobody waits for that */
+	volume.spec.state_dir = lab_folder;
+	volume.spec.flags = TGTKIT_OPEN_CREATE;
+	first = run_child(contend, &volume);
+	ck_assert_uint_eq(read_report(&first), 1);
+	ck_assert(!try_open(&volume, &unit));
+	ck_assert_msg(strstr(fh_error(), "in use by another process of this host") != NULL, "%s", fh_error());
+	end_child(&first, SIGKILL);
+	unit = lab_open(&volume);
+	ck_assert_uint_eq(fh_open_takes_us(unit), 0);
+	fh_close(unit);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
+START_TEST(another_state_folder_has_to_wait_and_says_how_long)
+{
+	struct lab_volume volume;
+	struct fh_unit *unit;
+	struct child first;
+
+	lab_volume(&volume, MIB);
+	volume.spec.state_dir = lab_folder;
+	volume.spec.flags = TGTKIT_OPEN_CREATE;
+	first = run_child(contend, &volume);
+	ck_assert_uint_eq(read_report(&first), 1);
+	end_child(&first, SIGKILL);
+	volume.spec.state_dir = "/tmp";
+	unit = lab_open(&volume);
+	ck_assert_uint_ge(fh_open_takes_us(unit), 3000000);
+	fh_close(unit);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
+/* One that lost a race knows the number of the other's generation, and must not say that it is free. */
+START_TEST(only_an_owner_gives_a_lease_back)
+{
+	const struct s3_lease_args args = {.uuid = "", .state_dir = "", .lease_s = 3};
+	struct s3_lease owner = {0}, loser = {.generation = 1};
+	struct s3_lease_record found;
+	struct lab_volume volume;
+	struct tgtkit_error error;
+	struct s3_text lease = {0};
+	struct lab_raw raw;
+
+	lab_volume(&volume, MIB);
+	lab_raw_open(&raw, &volume);
+	ck_assert_msg(s3_lease_acquire(&raw.session, &args, &owner, &error) == 0, "%s", error.message);
+	ck_assert_uint_eq(owner.generation, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(s3_lease_release(&raw.session, i == 0 ? &loser : &owner, &error), 0);
+		ck_assert_int_eq(s3_object_get(&raw.session, "_lease.00000001", &lease, &error), 0);
+		ck_assert(s3_lease_decode(lease.data, lease.length, &found));
+		ck_assert_str_eq(found.nonce, owner.record.nonce);
+		ck_assert(found.released == (i == 1));
+	}
+	s3_text_free(&lease);
+	s3_lease_close(&owner);
+	lab_raw_close(&raw);
+}
+END_TEST
+
 /* ---- kill -9
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -290,7 +364,7 @@ static void check_block(const uint32_t *found, uint32_t block, uint32_t least, u
 START_TEST(what_was_flushed_survives_kill_9)
 {
 	static uint32_t found[BLOCK / 4], least[KILL_BLOCKS];
-	const uint32_t rounds = 2 + (uint32_t)_i % 4 * 2;
+	const uint32_t rounds = 1 + (uint32_t)_i % 3;
 	const struct timespec moment = {.tv_nsec = (_i * 7919 % 97) * 1000000L};
 	struct lab_volume volume;
 	struct child writer;
@@ -299,6 +373,8 @@ START_TEST(what_was_flushed_survives_kill_9)
 
 	lab_volume(&volume, KILL_BYTES);
 	lab_option(&volume, "cache_size", "1M");
+	/* Mostly as the same host again, which needs not wait for the lease. */
+	volume.spec.state_dir = _i % 5 == 0 ? NULL : lab_folder;
 	volume.spec.flags = TGTKIT_OPEN_CREATE;
 	writer = run_child(write_rounds, &volume);
 	while (flushed < rounds)
@@ -324,7 +400,7 @@ static int kill_rounds(void)
 {
 	const char *wanted = getenv("TGTKIT_S3_KILL_ROUNDS");
 
-	return wanted == NULL ? 4 : atoi(wanted);
+	return wanted == NULL ? 20 : atoi(wanted);
 }
 
 Suite *owner_suite(void)
@@ -338,6 +414,9 @@ Suite *owner_suite(void)
 	tcase_add_test(tests, a_live_owner_is_not_disturbed);
 	tcase_add_test(tests, take_over_fences_a_live_owner);
 	tcase_add_test(tests, a_paused_owner_changes_nothing_when_it_wakes);
+	tcase_add_test(tests, the_same_host_reclaims_at_once);
+	tcase_add_test(tests, another_state_folder_has_to_wait_and_says_how_long);
+	tcase_add_test(tests, only_an_owner_gives_a_lease_back);
 	tcase_add_loop_test(tests, what_was_flushed_survives_kill_9, 0, kill_rounds());
 	suite_add_tcase(suite, tests);
 	return suite;
