@@ -4,7 +4,8 @@
 # A Ceph of one node for tests, without root's folders, systemd or containers.
 #
 #     ceph.sh up FOLDER     starts a monitor, an OSD that keeps its objects in memory, and radosgw with one user, all
-#                           below FOLDER; prints CEPH_CONF, S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY as KEY=VALUE
+#                           below FOLDER; prints CEPH_CONF, S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY as KEY=VALUE,
+#                           and S3_STRANGE_ACCESS_KEY and S3_STRANGE_SECRET_KEY of a user without any rights there
 #     ceph.sh down FOLDER   ends what was started, by the process ids in FOLDER/pids, and removes the folder
 #
 # Exit status 77: the programs are not installed.
@@ -15,6 +16,8 @@ usage() { echo "usage: $0 up|down FOLDER" >&2; exit 2; }
 
 access_key=TGTKITTESTS000000001
 secret_key=tgtkit+tests/secret0000000000000000000001
+strange_access_key=TGTKITSTRANGER000001
+strange_secret_key=tgtkit+stranger/secret000000000000000001
 
 # Several free ports at once, so that none is given twice.
 free_ports() {
@@ -128,6 +131,8 @@ start_gateway() { # FOLDER PORT
 	wait_until "radosgw" gateway_answers "$2"
 	radosgw-admin -c "$1/ceph.conf" user create --uid=tests --display-name=tests --access-key="$access_key" \
 		--secret-key="$secret_key" >"$1/log/user.out" 2>&1
+	radosgw-admin -c "$1/ceph.conf" user create --uid=stranger --display-name=stranger \
+		--access-key="$strange_access_key" --secret-key="$strange_secret_key" >>"$1/log/user.out" 2>&1
 }
 
 up() { # FOLDER
@@ -146,6 +151,8 @@ up() { # FOLDER
 	echo "S3_ENDPOINT=http://127.0.0.1:$3"
 	echo "S3_ACCESS_KEY=$access_key"
 	echo "S3_SECRET_KEY=$secret_key"
+	echo "S3_STRANGE_ACCESS_KEY=$strange_access_key"
+	echo "S3_STRANGE_SECRET_KEY=$strange_secret_key"
 }
 
 down() { # FOLDER
