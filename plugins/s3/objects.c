@@ -140,6 +140,8 @@ int s3_objects_list(const struct s3_session *session, const char *relative, cons
 		*list = (struct s3_list){0};
 		do {
 			status = list_page(session, relative, start_after, delimiter, limit, list, error);
+			if (status == 0 && session->listed != NULL)
+				session->listed(session->context, list);
 		} while (status == 0 && list->next_token != NULL &&
 			 (limit == 0 || list->count + list->prefix_count < limit));
 		if (status != 0)

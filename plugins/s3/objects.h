@@ -13,6 +13,9 @@ struct s3_session {
 	struct s3_client *client;
 	uint64_t deadline_ns; /* of each call; 0: none but the number of attempts */
 	unsigned attempts;    /* 0: the client's */
+	/* After each page of a list, with all that it has so far; NULL: nobody wants to know. */
+	void (*listed)(void *context, const struct s3_list *list);
+	void *context;
 };
 
 int s3_object_get(const struct s3_session *session, const char *relative, struct s3_text *content,

@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "tool.h"
+
+#define STEPS_AFTER_LIST 2u /* the map, the metadata */
 
 static int write_map(struct tool *tool, struct tgtkit_error *error)
 {
@@ -46,11 +49,23 @@ static int write_metadata(struct tool *tool, struct tgtkit_error *error)
 	return status;
 }
 
+/* The list of the objects is what takes time; keys come in the order of the chunks. */
+static void show_listed(void *context, const struct s3_list *list)
+{
+	const struct tool *tool = context;
+	const uint64_t total = atomic_load(&tool->volume->table.chunk_count);
+	struct s3_key last = {0};
+
+	if (list->count > 0)
+		last = s3_key_parse(list->objects[list->count - 1].key + strlen(tool->volume->client.address.prefix));
+	tool_progress(tool, "converting", last.index < total ? last.index : total, total + STEPS_AFTER_LIST);
+}
+
 int tool_convert(struct tool *tool)
 {
-	enum { STEPS = 3 };
 	struct tgtkit_error error = {.message = "out of memory"};
 	int status = tool_connect(tool, tool->path);
+	uint64_t total;
 
 	if (status != EXIT_SUCCESS)
 		return status;
@@ -61,16 +76,17 @@ int tool_convert(struct tool *tool)
 		fprintf(stderr, "tgtkit-s3: %s is of format 2 already\n", tool->path);
 		return EXIT_SUCCESS;
 	}
-	tool_progress(tool, "converting", 0, STEPS);
+	total = atomic_load(&tool->volume->table.chunk_count) + STEPS_AFTER_LIST;
+	tool->session.listed = show_listed;
+	tool->session.context = tool;
 	status = s3_volume_load(tool->volume, &tool->session, &error);
-	tool_progress(tool, "converting", 1, STEPS);
 	if (status == 0)
 		status = write_map(tool, &error);
-	tool_progress(tool, "converting", 2, STEPS);
+	tool_progress(tool, "converting", total - 1, total);
 	if (status == 0)
 		status = write_metadata(tool, &error);
 	if (status != 0)
 		return tool_fail(&error);
-	tool_progress(tool, "converting", STEPS, STEPS);
+	tool_progress(tool, "converting", total, total);
 	return EXIT_SUCCESS;
 }

@@ -92,6 +92,29 @@ START_TEST(gotgts_volumes_open_read_only_and_convert_in_place)
 }
 END_TEST
 
+/* On a terminal, which script(1) makes. */
+START_TEST(a_conversion_shows_how_far_it_is)
+{
+	static unsigned char model[3 * CHUNK];
+	struct lab_volume volume;
+	char command[1024];
+	FILE *stream;
+
+	make_gotgt(&volume, model);
+	snprintf(command, sizeof(command),
+		 "script -qec \"'%s' -o endpoint=%s -o access_key=%s -o secret_key_file=%s convert s3:%s\" /dev/null",
+		 S3_TOOL, volume.options[0].value, volume.options[1].value, volume.options[2].value, volume.path);
+	stream = popen(command, "r");
+	ck_assert_ptr_nonnull(stream);
+	output[fread(output, 1, sizeof(output) - 1, stream)] = '\0';
+	ck_assert_int_eq(pclose(stream), 0);
+	ck_assert_msg(strstr(output, "converting [########") != NULL, "%s", output);
+	/* From the keys: the last of three chunks is absent, two steps follow. */
+	ck_assert_msg(strstr(output, "]  20 %") != NULL, "%s", output);
+	ck_assert_msg(strstr(output, "] 100 %") != NULL, "%s", output);
+}
+END_TEST
+
 START_TEST(volumes_are_listed)
 {
 	struct lab_volume volume;
@@ -191,6 +214,7 @@ Suite *tool_suite(void)
 	tcase_add_unchecked_fixture(tests, lab_set_up, NULL);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, gotgts_volumes_open_read_only_and_convert_in_place);
+	tcase_add_test(tests, a_conversion_shows_how_far_it_is);
 	tcase_add_test(tests, volumes_are_listed);
 	tcase_add_test(tests, a_check_finds_garbage_and_losses_and_cleans);
 	tcase_add_test(tests, wrong_usage_is_told);
