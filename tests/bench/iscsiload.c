@@ -88,6 +88,12 @@ static void run_until(struct session *sessions, int epoll_fd, uint64_t end_ns)
 		turn(sessions, epoll_fd);
 }
 
+static void run_to_the_end(struct session *sessions, int epoll_fd)
+{
+	while (!load_is_over())
+		turn(sessions, epoll_fd);
+}
+
 static uint64_t seconds_ns(double seconds)
 {
 	return (uint64_t)(seconds * (double)NS_PER_S);
@@ -98,13 +104,21 @@ static void run_load(void)
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	struct session *sessions = load_open_sessions(epoll_fd);
 
-	for (unsigned i = 0; i < load_options.sessions; i++)
-		load_serve(&sessions[i]);
-	run_until(sessions, epoll_fd, load_now_ns() + seconds_ns(load_options.warm_up_seconds));
+	if (load_options.ios)
+		load_start_measuring();
 	uint64_t cpu_ns = load_target_cpu_ns(), start_ns = load_now_ns();
 
-	load_start_measuring();
-	run_until(sessions, epoll_fd, start_ns + seconds_ns(load_options.seconds));
+	for (unsigned i = 0; i < load_options.sessions; i++)
+		load_serve(&sessions[i]);
+	if (load_options.ios) {
+		run_to_the_end(sessions, epoll_fd);
+	} else {
+		run_until(sessions, epoll_fd, load_now_ns() + seconds_ns(load_options.warm_up_seconds));
+		cpu_ns = load_target_cpu_ns();
+		start_ns = load_now_ns();
+		load_start_measuring();
+		run_until(sessions, epoll_fd, start_ns + seconds_ns(load_options.seconds));
+	}
 	load_print_figures((double)(load_now_ns() - start_ns) / (double)NS_PER_S, load_target_cpu_ns() - cpu_ns);
 }
 
@@ -173,6 +187,8 @@ static void __attribute__((noreturn)) usage(void)
 			"  -b BYTES    of one I/O (4096)       -u BYTES    of the LUN that are used (all)\n"
 			"  -q DEPTH    per session (1)         -s COUNT    of sessions, or of login threads (1)\n"
 			"  -t SECONDS  load_measured (3)            -w SECONDS  before that (0.5)\n"
+			"  -n COUNT    of I/Os, instead of a time: measures all of them, flushes included\n"
+			"  -f EVERY    so many I/Os a flush, alone, and one at the end of -n\n"
 			"  -S          sequential, not random  -P          poll, never sleep\n"
 			"  -p PID      of the target, for its CPU time\n"
 			"  -L          measure logins (each with its logout) instead of I/O\n"
@@ -182,7 +198,7 @@ static void __attribute__((noreturn)) usage(void)
 
 static void read_options(int argc, char **argv)
 {
-	for (int option; (option = getopt(argc, argv, "r:b:u:q:s:t:w:SPp:LD")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "r:b:u:q:s:t:w:n:f:SPp:LD")) != -1;) {
 		switch (option) {
 		case 'r':
 			load_options.read_percent = (unsigned)atoi(optarg);
@@ -205,6 +221,12 @@ static void read_options(int argc, char **argv)
 		case 'w':
 			load_options.warm_up_seconds = atof(optarg);
 			break;
+		case 'n':
+			load_options.ios = strtoull(optarg, NULL, 0);
+			break;
+		case 'f':
+			load_options.flush_every = strtoull(optarg, NULL, 0);
+			break;
 		case 'S':
 			load_options.sequential = true;
 			break;
@@ -225,7 +247,8 @@ static void read_options(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 4 || !load_options.depth || !load_options.sessions || !load_options.io_bytes ||
-	    (load_options.digests && load_options.logins))
+	    (load_options.digests && load_options.logins) ||
+	    ((load_options.ios || load_options.flush_every) && load_options.sessions != 1))
 		usage();
 	load_options.host = argv[optind];
 	load_options.port = argv[optind + 1];

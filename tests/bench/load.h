@@ -26,7 +26,7 @@ struct output {
 
 struct slot {
 	uint64_t started_ns, lba;
-	bool is_write;
+	bool is_write, is_flush;
 };
 
 struct session {
@@ -50,6 +50,7 @@ extern struct load_options {
 	double seconds, warm_up_seconds;
 	uint32_t io_bytes;
 	uint64_t span_bytes;
+	uint64_t ios, flush_every; /* 0: as many as there is time for, never */
 	bool sequential, poll, logins, digests;
 } load_options;
 
@@ -91,5 +92,7 @@ void load_fill_command(struct session *session, uint8_t header[static HEADER_BYT
 struct session *load_open_sessions(int epoll_fd);
 /* Takes what has arrived, starts what has room, sends what goes. */
 void load_serve(struct session *session);
+/* As many I/Os as were wanted have ended, and the last of them are flushed. */
+bool load_is_over(void);
 
 #endif

@@ -13,6 +13,8 @@
 
 static uint64_t block_count, random_state = 0x9e3779b97f4a7c15ull;
 static uint32_t block_bytes;
+static uint64_t started, outstanding, since_flush; /* a flush is outstanding, too */
+static bool is_flushing;
 static uint8_t *pattern; /* what is written */
 
 static uint64_t next_random(void)
@@ -166,6 +168,10 @@ static void start_io(struct session *session, uint64_t now)
 	struct output *output = queue_output(session);
 	uint32_t unsolicited = 0;
 
+	started++;
+	outstanding++;
+	since_flush++;
+	slot->is_flush = false;
 	slot->started_ns = now;
 	slot->lba = choose_lba(session);
 	slot->is_write = next_random() % 100 >= load_options.read_percent;
@@ -187,11 +193,61 @@ static void start_io(struct session *session, uint64_t now)
 	queue_data_out(session, tag, RESERVED_TAG, output->payload_bytes, unsolicited);
 }
 
+/* SYNCHRONIZE CACHE, of everything, with nothing beside it. */
+static void start_flush(struct session *session)
+{
+	uint32_t tag = session->free_slots[--session->free_count];
+	struct output *output = queue_output(session);
+
+	session->slots[tag].is_flush = is_flushing = true;
+	since_flush = 0;
+	outstanding++;
+	load_fill_command(session, output->header, tag);
+	output->header[1] = 0x81;
+	output->header[32] = 0x35;
+}
+
+static bool wants_all(void)
+{
+	return load_options.ios && started == load_options.ios;
+}
+
+static bool wants_flush(void)
+{
+	return load_options.flush_every && since_flush && (since_flush == load_options.flush_every || wants_all());
+}
+
+bool load_is_over(void)
+{
+	return wants_all() && !outstanding && !wants_flush();
+}
+
+static void start_what_has_room(struct session *session, uint64_t now)
+{
+	while (session->free_count > 0 && !rt_serial_before(session->max_cmd_sn, session->cmd_sn) && !is_flushing) {
+		if (wants_flush()) {
+			if (!outstanding)
+				start_flush(session);
+			return;
+		}
+		if (wants_all())
+			return;
+		start_io(session, now);
+	}
+}
+
 static void finish_io(struct session *session, uint32_t tag, uint8_t status, uint64_t now)
 {
 	if (tag >= load_options.depth)
 		load_fail("an answer to a command that was never sent");
-	load_count(now - session->slots[tag].started_ns, status != 0);
+	outstanding--;
+	if (session->slots[tag].is_flush) {
+		if (status)
+			load_fail("a flush ended with status %02xh", status);
+		is_flushing = false;
+	} else {
+		load_count(now - session->slots[tag].started_ns, status != 0);
+	}
 	session->free_slots[session->free_count++] = tag;
 }
 
@@ -263,8 +319,7 @@ void load_serve(struct session *session)
 		session->input_bytes += (size_t)received;
 		take_input(session, now);
 	}
-	while (session->free_count > 0 && !rt_serial_before(session->max_cmd_sn, session->cmd_sn))
-		start_io(session, now);
+	start_what_has_room(session, now);
 	if (session->digests)
 		while (session->output_sealed < session->output_count)
 			seal(&session->outputs[session->output_sealed++]);

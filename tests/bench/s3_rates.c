@@ -2,9 +2,9 @@
  *
  * Rates of the s3 plugin beside those of plain GETs and PUTs of the same engine, on one server in one run.
  *
- *     s3_rates PLUGIN ENDPOINT ACCESS-KEY SECRET-KEY-FILE BUCKET MIB CHUNK-SIZE
+ *     s3_rates PLUGIN ENDPOINT ACCESS-KEY SECRET-KEY-FILE BUCKET MIB CHUNK-SIZE [raw]
  *
- * Prints one line per figure.  "moved" is bytes over the wire per byte asked for.
+ * With "raw" the plain ones only.  Prints one line per figure.  "moved" is bytes over the wire per byte asked for.
  */
 #include <config.h>
 
@@ -256,8 +256,9 @@ int main(int argc, char **argv)
 	const char *reason;
 	double seconds;
 
-	if (argc != 8) {
-		fprintf(stderr, "usage: s3_rates PLUGIN ENDPOINT ACCESS-KEY SECRET-KEY-FILE BUCKET MIB CHUNK-SIZE\n");
+	if (argc != 8 && (argc != 9 || strcmp(argv[8], "raw") != 0)) {
+		fprintf(stderr,
+			"usage: s3_rates PLUGIN ENDPOINT ACCESS-KEY SECRET-KEY-FILE BUCKET MIB CHUNK-SIZE [raw]\n");
 		return 2;
 	}
 	plugin = fh_load(argv[1]);
@@ -283,8 +284,10 @@ int main(int argc, char **argv)
 	printf("plain GET, 4 MiB, 16 at a time %4.1f MB/s\n", (double)volume_bytes / 1e6 / seconds);
 	seconds = raw_run(false, SMALL, SMALL_COUNT, DEPTH);
 	printf("plain GET, 4 KiB, 32 at a time %4.0f /s\n", SMALL_COUNT / seconds);
-	sequential();
-	random_4k();
+	if (argc == 8) {
+		sequential();
+		random_4k();
+	}
 	s3_http_free(http);
 	s3_client_free(&client);
 	return 0;
