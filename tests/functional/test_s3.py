@@ -284,6 +284,53 @@ def test_a_volume_grows_while_it_is_served(hosts):
         assert session.read(8 * MIB // 512, 2048) == b"\6" * MIB
 
 
+def test_session_tokens(tmp_path, server, hosts):
+    access_key, secret_key, token = server.session_credentials()
+    (tmp_path / "secret").write_text(secret_key)
+    (tmp_path / "token").write_text(token)
+    options = {"access_key": access_key, "secret_key_file": str(tmp_path / "secret"),
+               "session_token_file": str(tmp_path / "token")}
+    with hosts[0].serve(**options) as (_, session):
+        session.write(0, b"\7" * MIB)
+        flush(session)
+    (tmp_path / "token").write_text(token[:20] + token[20:].swapcase())
+    with pytest.raises(AssertionError, match="cannot be opened"):
+        hosts[0].daemon(retries=1, **options).start()
+    with hosts[1].serve() as (_, session):
+        assert session.read(0, 2048) == b"\7" * MIB
+
+
+def requests_of(host):
+    (unit,) = api.Api(host.folder / "api.sock").get("/v1/stats")["units"]
+    return unit["plugin_counters"]["requests"]
+
+
+@pytest.mark.long
+def test_a_volume_of_100000_chunks_opens_without_a_list_of_them(tmp_path, server):
+    """A list would be 100 requests, or 200."""
+    chunks, chunk_blocks = 100_000, (64 << 10) // 512
+    path = server.new_path()
+    first, second = (Host(tmp_path, name, server, path) for name in ("a", "b"))
+    tasks = []
+    with first.serve(settings={"size": f"{chunks * 64}K"}, max_requests=64,
+                     daemon_settings={"shutdown_timeout_s": 120, "command_timeout_s": 120}) as (_, session):
+        for chunk in range(chunks):
+            content = bytes(512) if chunk % 1000 else b"\x08" * 512
+            tasks.append(session.start(scsi.write16(chunk * chunk_blocks, 1), content))
+            if len(tasks) == 64:
+                for task in tasks:
+                    session.wait(task).expect_good()
+                tasks = []
+        for task in tasks:
+            session.wait(task).expect_good()
+        flush(session)
+        assert requests_of(first) > chunks
+    with second.serve(settings={"size": f"{chunks * 64}K"}) as (_, session):
+        assert requests_of(second) < 30
+        for chunk in range(0, chunks, 1000):
+            assert session.read(chunk * chunk_blocks, 2) == b"\x08" * 512 + bytes(512)
+
+
 @pytest.mark.parametrize("change, message", [
     ({}, "the bucket does not exist"),
     ({"access_key": "NOBODY"}, "does not know this access key"),

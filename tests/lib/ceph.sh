@@ -75,6 +75,8 @@ rgw_run_sync_thread = false
 rgw_enable_lc_threads = false
 rgw_enable_quota_threads = false
 rgw_enable_usage_log = false
+rgw_s3_auth_use_sts = true
+rgw_sts_key = tgtkitsessionkey
 CONF
 }
 
@@ -130,7 +132,7 @@ start_gateway() { # FOLDER PORT
 	launch "$1" rgw radosgw -f -c "$1/ceph.conf" -n client.admin
 	wait_until "radosgw" gateway_answers "$2"
 	radosgw-admin -c "$1/ceph.conf" user create --uid=tests --display-name=tests --access-key="$access_key" \
-		--secret-key="$secret_key" >"$1/log/user.out" 2>&1
+		--secret-key="$secret_key" --caps='user-policy=*' >"$1/log/user.out" 2>&1
 	radosgw-admin -c "$1/ceph.conf" user create --uid=stranger --display-name=stranger \
 		--access-key="$strange_access_key" --secret-key="$strange_secret_key" >>"$1/log/user.out" 2>&1
 }

@@ -6,7 +6,8 @@
 
 Listens on a free port of 127.0.0.1, prints it, and relays every request to HOST:PORT.  The control file, read anew for
 every request, holds "MODE RATE METHODS": this fault, for this share of the requests (0 to 1), with these methods (comma-
-separated, * for all).  A file that is empty injects nothing.  With a certificate, its clients speak TLS.
+separated, * for all).  A file that is empty injects nothing; MODE_once empties it with the first fault.  With a
+certificate, its clients speak TLS.
 """
 import email.utils
 import random
@@ -66,7 +67,11 @@ class Relay(threading.Thread):
             return None
         if methods != "*" and method not in methods.split(","):
             return None
-        return mode if random.random() < float(rate) else None
+        if random.random() >= float(rate):
+            return None
+        if mode.endswith("_once"):
+            open(self.control, "w", encoding="ascii").close()
+        return mode.removesuffix("_once")
 
     def connect(self):
         if self.server is None:

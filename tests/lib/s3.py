@@ -2,9 +2,12 @@
 """A real radosgw for tests of the plugin s3, and the proxy that puts faults between the two."""
 
 import hashlib
+import json
 import pathlib
+import re
 import subprocess
 import sys
+import urllib.parse
 
 from . import tools
 
@@ -44,11 +47,24 @@ class Server:
     def __exit__(self, *_):
         subprocess.run(["sh", LIB / "ceph.sh", "down", self.folder / "ceph"], timeout=60, check=True)
 
-    def request(self, method, path, body=None):
+    def session_credentials(self):
+        """Of 15 minutes: access key, secret key, session token."""
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        self._ask("iam", Action="PutUserPolicy", PolicyName="all", UserName="tests", Version="2010-05-08",
+                  PolicyDocument=json.dumps(policy))
+        answer = self._ask("sts", Action="GetSessionToken", DurationSeconds="900", Version="2011-06-15").decode()
+        return [re.search(f"<{name}>(.*?)</{name}>", answer)[1]
+                for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+
+    def _ask(self, service, **form):
+        return self.request("POST", "", urllib.parse.urlencode(form).encode(), service)
+
+    def request(self, method, path, body=None, service="s3"):
         """The body of a signed request's answer."""
-        command = ["curl", "-sS", "--fail-with-body", "-X", method, "--aws-sigv4", "aws:amz:us-east-1:s3", "--user",
-                   f"{self.access_key}:{self.secret_key}", "-H",
-                   f"x-amz-content-sha256: {hashlib.sha256(body or b'').hexdigest()}", f"{self.endpoint}/{path}"]
+        digest = hashlib.sha256(body or b"").hexdigest()
+        command = ["curl", "-sS", "--fail-with-body", "-X", method, "--aws-sigv4", f"aws:amz:us-east-1:{service}",
+                   "--user", f"{self.access_key}:{self.secret_key}", "-H", f"x-amz-content-sha256: {digest}",
+                   f"{self.endpoint}/{path}"]
         if body is not None:
             command += ["--data-binary", "@-"]
         done = subprocess.run(command, input=body, stdout=subprocess.PIPE, timeout=60, check=False)

@@ -254,6 +254,34 @@ START_TEST(a_wrong_clock_is_corrected_once_else_named)
 }
 END_TEST
 
+START_TEST(an_expired_token_is_refreshed_once)
+{
+	static unsigned char model[BYTES], block[4096];
+	struct lab_volume volume;
+	struct fh_unit *unit;
+
+	faulty_volume(&volume);
+	unit = lab_create(&volume);
+	work(unit, model, 8, 11);
+	fh_close(unit);
+	unit = lab_open(&volume);
+	set_fault("expired_once 1 GET");
+	compare(unit, model);
+	ck_assert_uint_eq(fh_log_count(TGTKIT_LOG_WARNING), 0);
+	set_fault("expired_once 1 PUT");
+	ck_assert_int_eq(fh_write(unit, model, 64 * KIB, 0, TGTKIT_REQUEST_FUA), 0);
+	fh_close(unit);
+	unit = lab_open(&volume);
+	set_fault("expired 1 GET");
+	ck_assert_int_eq(with_deadline(unit, TGTKIT_READ, block, sizeof(block), 5 * S3_SECOND_NS), -EIO);
+	ck_assert_ptr_nonnull(strstr(fh_last_log(TGTKIT_LOG_WARNING), "the session token has expired"));
+	set_fault("");
+	compare(unit, model);
+	fh_close(unit);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
 /* ---- TLS
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -312,6 +340,7 @@ Suite *fault_suite(void)
 	tcase_add_loop_test(tests, lasting_faults_end_in_the_right_error_and_recovery_follows, 0,
 			    sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(tests, a_wrong_clock_is_corrected_once_else_named);
+	tcase_add_test(tests, an_expired_token_is_refreshed_once);
 	tcase_add_test(tests, over_tls_with_a_ca_of_ones_own_and_damage_is_refused);
 	suite_add_tcase(suite, tests);
 	return suite;

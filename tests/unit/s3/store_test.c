@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lab.h"
+#include "s3/table.h"
 
 #define KIB	1024u
 #define MIB	(1024u * KIB)
@@ -129,6 +130,99 @@ START_TEST(after_a_clean_stop_the_map_alone_tells_what_is_there)
 	/* A list of 2100 chunks would be three pages, read twice. */
 	ck_assert_uint_le(requests, 22);
 	assert_content(unit, 2099ull * CHUNK, 512, 3);
+	fh_close(unit);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
+/* The map alone, as it would be after so many uploads of zeros. */
+static void put_map(const struct lab_volume *volume, uint32_t generation, uint64_t chunks)
+{
+	struct tgtkit_error error;
+	struct s3_text bytes = {0};
+	struct s3_table table;
+	struct lab_raw raw;
+	char name[32];
+
+	s3_table_init(&table, chunks);
+	for (uint64_t i = 0; i < chunks; i++)
+		ck_assert_int_eq(
+		    s3_table_set(
+			&table, i,
+			(struct s3_name){.kind = S3_NAME_ZERO, .generation = generation, .sequence = (uint32_t)i + 1}),
+		    0);
+	s3_map_encode(&table, generation, CHUNK, &bytes);
+	lab_raw_open(&raw, volume);
+	snprintf(name, sizeof(name), "_map.%08x", generation);
+	ck_assert_int_eq(s3_object_put(&raw.session, name, bytes.data, bytes.length, false, &error), 0);
+	lab_raw_close(&raw);
+	s3_text_free(&bytes);
+	s3_table_free(&table);
+}
+
+START_TEST(a_map_of_100000_chunks_costs_no_more_requests)
+{
+	enum { CHUNKS = 100000 };
+	uint64_t requests[2];
+	struct lab_volume volume;
+	struct fh_unit *unit;
+
+	lab_volume(&volume, (uint64_t)CHUNKS * CHUNK);
+	fh_close(lab_create(&volume));
+	for (unsigned i = 0; i < 2; i++) {
+		if (i == 1)
+			put_map(&volume, 2, CHUNKS);
+		unit = lab_open(&volume);
+		requests[i] = lab_counter(unit, "requests");
+		assert_zeros(unit, (uint64_t)(CHUNKS - 1) * CHUNK, CHUNK);
+		/* None of them is asked for. */
+		ck_assert_uint_le(lab_counter(unit, "requests"), requests[i] + 1);
+		if (i == 1)
+			write_seed(unit, (uint64_t)(CHUNKS - 1) * CHUNK, CHUNK, 3, 0);
+		fh_close(unit);
+	}
+	ck_assert_uint_le(requests[1], requests[0] + 2);
+	unit = lab_open(&volume);
+	assert_content(unit, (uint64_t)(CHUNKS - 1) * CHUNK, CHUNK, 3);
+	fh_close(unit);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	uint32_t bytes;
+} chunk_sizes[] = {{"64K", 64 * KIB}, {"512K", 512 * KIB}, {"4M", 4 * MIB}, {"16M", 16 * MIB}, {"64M", 64 * MIB}};
+
+START_TEST(chunks_of_every_size)
+{
+	const uint32_t chunk = chunk_sizes[_i].bytes;
+	struct lab_volume volume;
+	struct fh_unit *unit;
+
+	lab_volume(&volume, 2 * (uint64_t)chunk);
+	lab_option(&volume, "chunk_size", chunk_sizes[_i].text);
+	lab_option(&volume, "region", "eu-north-7");
+	unit = lab_create(&volume);
+	write_seed(unit, chunk - 20 * KIB, 40 * KIB, 11, 0);
+	ck_assert_int_eq(fh_flush(unit), 0);
+	write_seed(unit, 512, 512, 12, 0);
+	ck_assert_int_eq(fh_discard(unit, chunk, 1536, 0), 0);
+	fh_close(unit);
+	/* Another size is wanted: that of the volume counts. */
+	lab_option(&volume, "chunk_size", "128K");
+	unit = lab_open(&volume);
+	ck_assert_uint_eq(fh_capabilities(unit)->discard_granularity_bytes, chunk);
+	/* Into a chunk that is not in the cache. */
+	write_seed(unit, 2 * (uint64_t)chunk - 512, 512, 13, TGTKIT_REQUEST_FUA);
+	fh_close(unit);
+	unit = lab_open(&volume);
+	assert_zeros(unit, 0, 512);
+	assert_content(unit, 512, 512, 12);
+	assert_content(unit, chunk - 20 * KIB, 20 * KIB, 11);
+	assert_zeros(unit, chunk, 1536);
+	assert_content(unit, chunk + 1536, 20 * KIB - 1536, 11);
+	assert_content(unit, 2 * (uint64_t)chunk - 512, 512, 13);
 	fh_close(unit);
 	ck_assert_uint_eq(fh_violations(), 0);
 }
@@ -295,14 +389,14 @@ static void model_step(struct fh_unit *unit, unsigned char *model, unsigned char
 
 START_TEST(random_work_agrees_with_a_model)
 {
-	static const char *const chunk_sizes[] = {"64K", "128K", "1M"};
+	static const char *const model_chunk_sizes[] = {"64K", "128K", "1M"};
 	unsigned char *model = calloc(1, MODEL_BYTES), *buffer = malloc(MODEL_BYTES);
 	struct lab_volume volume;
 	struct fh_unit *unit;
 
 	random_state = (uint32_t)_i + 77;
 	lab_volume(&volume, MODEL_BYTES);
-	lab_option(&volume, "chunk_size", chunk_sizes[_i % 3]);
+	lab_option(&volume, "chunk_size", model_chunk_sizes[_i % 3]);
 	lab_option(&volume, "cache_size", "1M");
 	lab_option(&volume, "read_ahead", _i % 2 == 0 ? "256K" : "0");
 	unit = lab_create(&volume);
@@ -372,6 +466,8 @@ Suite *store_suite(void)
 	tcase_add_test(tests, stored_sizes_win_over_the_options);
 	tcase_add_test(tests, what_was_written_is_there_after_a_clean_stop);
 	tcase_add_test(tests, after_a_clean_stop_the_map_alone_tells_what_is_there);
+	tcase_add_test(tests, a_map_of_100000_chunks_costs_no_more_requests);
+	tcase_add_loop_test(tests, chunks_of_every_size, 0, sizeof(chunk_sizes) / sizeof(chunk_sizes[0]));
 	tcase_add_test(tests, discards_read_zero_to_the_byte_and_become_holes);
 	tcase_add_test(tests, growth_keeps_the_data_and_adds_zeros);
 	tcase_add_test(tests, a_reader_beside_the_owner_sees_what_was_flushed);
