@@ -182,7 +182,9 @@ def start_or_say_why(one, winners, losers):
         losers.append(str(error))
 
 
+@pytest.mark.long
 def test_of_sixteen_daemons_at_once_one_serves(tmp_path, server):
+    """The plugin's own test has sixteen processes without the rest of the daemon, which is quicker."""
     path = server.new_path()
     daemons = [Host(tmp_path, str(number), server, path).daemon(lease_s=6) for number in range(CONTENDERS)]
     winners, losers = [], []
