@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,15 +355,34 @@ void s3_http_hurry(struct s3_http *http)
 struct socket_watch {
 	struct s3_http *http;
 	struct tgtkit_watch *watch; /* NULL: its descriptor is closed */
-	int fd;
+	int fd, watched_fd;
 	struct socket_watch *next;
 };
 
+static void socket_is_ready(void *context, int fd, uint32_t events);
+
 static void end_watch(struct socket_watch *socket)
 {
-	if (socket->watch != NULL)
-		s3_host->watch_remove(socket->watch);
+	if (socket->watch == NULL)
+		return;
+	s3_host->watch_remove(socket->watch);
+	close(socket->watched_fd);
 	socket->watch = NULL;
+}
+
+/* A duplicate, as libcurl closes sockets that did not get connected without telling. */
+static int begin_watch(struct socket_watch *socket, uint32_t events)
+{
+	int status;
+
+	socket->watched_fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
+	if (socket->watched_fd < 0)
+		return -1;
+	status = s3_host->watch_add(socket->http->worker, socket->watched_fd, events, socket_is_ready, socket,
+				    &socket->watch);
+	if (status != 0)
+		close(socket->watched_fd);
+	return status == 0 ? 0 : -1;
 }
 
 static void free_socket(struct s3_http *http, struct socket_watch *socket)
@@ -388,16 +408,19 @@ static int close_socket(void *context, curl_socket_t fd)
 
 static void socket_is_ready(void *context, int fd, uint32_t events)
 {
-	struct s3_http *http = ((struct socket_watch *)context)->http;
+	const struct socket_watch *socket = context;
+	struct s3_http *http = socket->http;
+	const curl_socket_t curl_fd = socket->fd;
 	int mask = 0, running;
 
+	(void)fd;
 	if (events & TGTKIT_FD_READ)
 		mask |= CURL_CSELECT_IN;
 	if (events & TGTKIT_FD_WRITE)
 		mask |= CURL_CSELECT_OUT;
 	if (events & TGTKIT_FD_ERROR)
 		mask |= CURL_CSELECT_ERR;
-	curl_multi_socket_action(http->multi, fd, mask, &running);
+	curl_multi_socket_action(http->multi, curl_fd, mask, &running);
 	take_finished(http);
 	rearm(http);
 }
@@ -437,7 +460,7 @@ static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *conte
 		return -1;
 	if (socket->watch != NULL)
 		return s3_host->watch_modify(socket->watch, events) == 0 ? 0 : -1;
-	return s3_host->watch_add(http->worker, fd, events, socket_is_ready, socket, &socket->watch) == 0 ? 0 : -1;
+	return begin_watch(socket, events);
 }
 
 static void time_has_come(void *context)
