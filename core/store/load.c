@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/abi.h"
 #include "store/host.h"
 #include "store/verify.h"
 
@@ -26,7 +27,9 @@ struct loaded {
 	struct loaded *next;
 	dev_t device;
 	ino_t inode;
-	const struct tgtkit_plugin *descriptor;
+	const struct tgtkit_plugin *descriptor; /* the plugin's own */
+	struct store_abi_descriptor known;	/* what is used of it; fixed once it is taken */
+	bool is_taken;
 };
 
 static struct loaded *all_loaded;
@@ -120,9 +123,9 @@ static int check_elf(const char *path, char *error)
 	return 0;
 }
 
-static const struct loaded *find_loaded(const struct stat *status)
+static struct loaded *find_loaded(const struct stat *status)
 {
-	for (const struct loaded *loaded = all_loaded; loaded != NULL; loaded = loaded->next) {
+	for (struct loaded *loaded = all_loaded; loaded != NULL; loaded = loaded->next) {
 		if (loaded->device == status->st_dev && loaded->inode == status->st_ino)
 			return loaded;
 	}
@@ -148,7 +151,7 @@ static entry_point find_entry_point(const char *path, char *error)
 	return entry;
 }
 
-static const struct loaded *load(const char *path, const struct stat *status, char *error)
+static struct loaded *load(const char *path, const struct stat *status, char *error)
 {
 	struct loaded *loaded = calloc(1, sizeof(*loaded));
 	entry_point entry;
@@ -174,7 +177,7 @@ static const struct loaded *load(const char *path, const struct stat *status, ch
 
 static int load_and_verify(const char *path, const char *name, const struct tgtkit_plugin **descriptor, char *error)
 {
-	const struct loaded *loaded;
+	struct loaded *loaded;
 	char reason[STORE_ERROR_BYTES];
 	struct stat status;
 	int result = trust_file(path, &status, error);
@@ -191,10 +194,14 @@ static int load_and_verify(const char *path, const char *name, const struct tgtk
 	if (loaded->descriptor == NULL)
 		return refuse(error, -ENODEV, "%.*s: the plugin says that it cannot work here", MAXIMUM_FILE_MESSAGE,
 			      path);
-	result = store_verify_descriptor(loaded->descriptor, name, reason);
+	if (!loaded->is_taken)
+		result = store_abi_take(loaded->descriptor, &loaded->known, reason, sizeof(reason));
+	loaded->is_taken |= result == 0;
+	if (result == 0)
+		result = store_verify_descriptor(&loaded->known.plugin, name, reason);
 	if (result != 0)
 		return refuse(error, result, "%.*s: %.*s", MAXIMUM_FILE_MESSAGE, path, MAXIMUM_DESCRIPTION, reason);
-	*descriptor = loaded->descriptor;
+	*descriptor = &loaded->known.plugin;
 	return 0;
 }
 

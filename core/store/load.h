@@ -14,7 +14,7 @@ size_t store_load_name_length(const char *file_name);
 int store_load_trust_folder(const char *folder, char error[static STORE_ERROR_BYTES]);
 
 /* Control threads, one at a time.  What is loaded stays in the process, whether it is accepted or not; the same file is
- * asked for its descriptor once only.  0 or negative errno with `error`, which names the file. */
+ * asked for its descriptor once only.  The descriptor is complete, whatever version the plugin has.  0 or negative errno with `error`, which names the file. */
 int store_load_file(const char *file, const struct tgtkit_plugin **descriptor, char error[static STORE_ERROR_BYTES]);
 
 /* The file whose entry point this thread calls, or NULL: for what the plugin logs meanwhile. */

@@ -34,24 +34,6 @@ static bool is_word(const char *text, const char *alphabet)
 	return length > 0 && length <= MAXIMUM_NAME_LENGTH && text[length] == '\0';
 }
 
-/* Size and version come first: nothing else may be looked at before they are known to be right. */
-static int verify_version(const struct tgtkit_plugin *plugin, char *error)
-{
-	if (plugin->size < offsetof(struct tgtkit_plugin, name))
-		return refuse(error,
-			      "its descriptor says that it is %zu bytes long, which is too short for any version",
-			      plugin->size);
-	if (plugin->abi_major != TGTKIT_ABI_MAJOR || plugin->abi_minor != TGTKIT_ABI_MINOR)
-		return refuse(error, "it was built for plugin ABI %u.%u, this host has %d.%d; build it anew",
-			      plugin->abi_major, plugin->abi_minor, TGTKIT_ABI_MAJOR, TGTKIT_ABI_MINOR);
-	if (plugin->size != sizeof(*plugin))
-		return refuse(error,
-			      "its descriptor is %zu bytes long instead of %zu; build it anew with this host's "
-			      "tgtkit/plugin.h",
-			      plugin->size, sizeof(*plugin));
-	return 0;
-}
-
 static int verify_names(const struct tgtkit_plugin *plugin, const char *name, char *error)
 {
 	if (!is_word(plugin->name, LOWER DIGITS "_-"))
@@ -158,9 +140,6 @@ static int verify_options(const struct tgtkit_option *options, char *error)
 
 static int verify_blocking(const struct tgtkit_blocking *blocking, char *error)
 {
-	if (blocking->size != sizeof(*blocking))
-		return refuse(error, "its table of blocking functions is %zu bytes long instead of %zu; build it anew",
-			      blocking->size, sizeof(*blocking));
 	if (blocking->pread == NULL)
 		return refuse(error, "it has no function 'pread'");
 	return 0;
@@ -168,9 +147,6 @@ static int verify_blocking(const struct tgtkit_blocking *blocking, char *error)
 
 static int verify_async(const struct tgtkit_async *async, char *error)
 {
-	if (async->size != sizeof(*async))
-		return refuse(error, "its table of async functions is %zu bytes long instead of %zu; build it anew",
-			      async->size, sizeof(*async));
 	if (async->queue_open == NULL || async->submit == NULL || async->queue_close == NULL)
 		return refuse(error, "it lacks one of the functions queue_open, submit and queue_close");
 	if ((async->worker_open == NULL) != (async->worker_close == NULL))
@@ -209,10 +185,8 @@ static int verify_counters(const struct tgtkit_plugin *plugin, char *error)
 
 int store_verify_descriptor(const struct tgtkit_plugin *plugin, const char *name, char error[static STORE_ERROR_BYTES])
 {
-	int status = verify_version(plugin, error);
+	int status = verify_names(plugin, name, error);
 
-	if (status == 0)
-		status = verify_names(plugin, name, error);
 	if (status == 0)
 		status = verify_prefixes(plugin->prefixes, error);
 	if (status == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Is what a plugin returned a descriptor that the host can work with?
+ * Is what a plugin returned, of a version that store_abi_take has accepted, a descriptor that the host can work with?
  */
 #ifndef TGTKIT_STORE_VERIFY_H
 #define TGTKIT_STORE_VERIFY_H

@@ -121,27 +121,6 @@ START_TEST(descriptors_in_order_are_accepted)
 }
 END_TEST
 
-START_TEST(sizes_and_versions_must_agree)
-{
-	plugin.size = 8;
-	ASSERT_REFUSED("too short");
-	plugin.size = sizeof(plugin) - 8;
-	ASSERT_REFUSED("instead of");
-	plugin.size = sizeof(plugin) + 8;
-	ASSERT_REFUSED("instead of");
-	plugin.abi_major++;
-	ASSERT_REFUSED("2.0");
-	plugin.abi_minor++;
-	ASSERT_REFUSED("1.1");
-	blocking.size--;
-	ASSERT_REFUSED("blocking");
-	plugin.blocking = NULL;
-	plugin.async = &async;
-	async.size++;
-	ASSERT_REFUSED("async");
-}
-END_TEST
-
 START_TEST(names_must_be_right)
 {
 	plugin.name = NULL;
@@ -268,7 +247,6 @@ Suite *verify_suite(void)
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, descriptors_in_order_are_accepted);
-	tcase_add_test(tests, sizes_and_versions_must_agree);
 	tcase_add_test(tests, names_must_be_right);
 	tcase_add_test(tests, prefixes_must_be_right);
 	tcase_add_test(tests, options_must_be_right);
