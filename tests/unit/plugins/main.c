@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include "plugins_test.h"
+#include "stores_test.h"
 
 int main(void)
 {
@@ -11,6 +11,7 @@ int main(void)
 
 	suite_add_tcase(suite, fake_host_tests());
 	suite_add_tcase(suite, stores_tests());
+	suite_add_tcase(suite, stores_opening_tests());
 	suite_add_tcase(suite, file_tests());
 	suite_add_tcase(suite, file_lock_tests());
 	suite_add_tcase(suite, file_failure_tests());

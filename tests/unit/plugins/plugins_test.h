@@ -11,7 +11,6 @@
 
 #include "lib/fake_host.h"
 
-TCase *stores_tests(void);
 TCase *file_tests(void);
 TCase *file_lock_tests(void);
 TCase *file_failure_tests(void);

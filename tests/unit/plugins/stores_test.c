@@ -4,170 +4,28 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/nbd_server.h"
-#include "plugins_test.h"
+#include "stores_test.h"
 
-#define SIZE_BYTES (1u << 20)
+#define SIZE_BYTES STORE_SIZE_BYTES
 #define ROUNDS	   400
 #define MOST_BYTES (128u << 10)
 
-enum {
-	FORGETS = 1u << 0,	 /* what is written reads back as zeros */
-	PERSISTS = 1u << 1,	 /* what is written is there after a reopen */
-	LOOP_DEVICE = 1u << 2,	 /* `path` is the file behind a loop device */
-	SHARED_MEMORY = 1u << 3, /* in /dev/shm, which is a tmpfs */
-	IO_URING = 1u << 4,	 /* which may be forbidden here */
-	NBD_SERVER = 1u << 5,	 /* `path` is the command line of one */
-};
-
-#define FILE_FLAGS                                                                                                     \
-	(TGTKIT_CAN_FLUSH | TGTKIT_CAN_FUA | TGTKIT_CAN_DISCARD | TGTKIT_DISCARD_READS_ZERO | TGTKIT_CAN_ZERO |        \
-	 TGTKIT_CAN_EXTENTS | TGTKIT_VOLATILE_CACHE)
-#define RIG_FLAGS                                                                                                      \
-	(TGTKIT_CAN_FLUSH | TGTKIT_CAN_FUA | TGTKIT_CAN_DISCARD | TGTKIT_DISCARD_READS_ZERO | TGTKIT_CAN_ZERO |        \
-	 TGTKIT_CAN_EXTENTS)
-#define DEVICE_FLAGS (TGTKIT_CAN_FLUSH | TGTKIT_CAN_FUA | TGTKIT_CAN_ZERO | TGTKIT_VOLATILE_CACHE)
-
-#define NBD_FLAGS                                                                                                      \
-	(TGTKIT_CAN_FLUSH | TGTKIT_CAN_FUA | TGTKIT_CAN_DISCARD | TGTKIT_CAN_EXTENTS | TGTKIT_VOLATILE_CACHE)
-
-/* One store.  A path of "store", also as a word of a command line, is in the scratch folder. */
-static const struct row {
-	const char *name, *plugin, *path;
-	uint32_t expected_flags; /* at least */
-	unsigned traits;
-	struct fh_option options[7];
-} rows[] = {
-    {"file", FILE_PLUGIN, "store", FILE_FLAGS, PERSISTS, {{NULL, NULL}}},
-    {"file, direct", FILE_PLUGIN, "store", FILE_FLAGS, PERSISTS, {{"direct", "true"}}},
-    {"file on tmpfs", FILE_PLUGIN, "store", FILE_FLAGS, PERSISTS | SHARED_MEMORY, {{"max_parallel", "4"}}},
-    {"block device", FILE_PLUGIN, "store", DEVICE_FLAGS, PERSISTS | LOOP_DEVICE, {{NULL, NULL}}},
-    {"block device, direct", FILE_PLUGIN, "store", DEVICE_FLAGS, PERSISTS | LOOP_DEVICE, {{"direct", "true"}}},
-#ifdef IOURING_PLUGIN
-    {"iouring", IOURING_PLUGIN, "store", FILE_FLAGS, PERSISTS | IO_URING, {{NULL, NULL}}},
-    {"iouring, buffered", IOURING_PLUGIN, "store", FILE_FLAGS, PERSISTS | IO_URING, {{"buffered", "true"}}},
-    {"iouring on tmpfs",
-     IOURING_PLUGIN,
-     "store",
-     FILE_FLAGS,
-     PERSISTS | IO_URING | SHARED_MEMORY,
-     {{"buffered", "true"}, {"queue_depth", "8"}}},
-    {"iouring, block device", IOURING_PLUGIN, "store", DEVICE_FLAGS, PERSISTS | IO_URING | LOOP_DEVICE, {{NULL, NULL}}},
-    {"iouring, block device, buffered",
-     IOURING_PLUGIN,
-     "store",
-     DEVICE_FLAGS,
-     PERSISTS | IO_URING | LOOP_DEVICE,
-     {{"buffered", "true"}, {"queue_depth", "8"}}},
-#endif
-    {"null", NULL_PLUGIN, "1M", RIG_FLAGS, FORGETS, {{NULL, NULL}}},
-    {"null, latency", NULL_PLUGIN, "1048576", RIG_FLAGS, FORGETS, {{"latency_us", "50"}}},
-    {"ramdisk", RAMDISK_PLUGIN, "1048576", 0, 0, {{NULL, NULL}}},
-    {"rig", RIG_PLUGIN, "1048576", RIG_FLAGS, 0, {{NULL, NULL}}},
-    {"rig, tight limits",
-     RIG_PLUGIN,
-     "1048576",
-     RIG_FLAGS,
-     0,
-     {{"offset_alignment", "4K"}, {"memory_alignment", "512"}, {"maximum_transfer", "64K"}, {"maximum_segments", "3"}}},
-    {"rig, refusing", RIG_PLUGIN, "1048576", RIG_FLAGS, 0, {{"again_every", "3"}, {"max_queues", "1"}}},
-    {"rig, out of order", RIG_PLUGIN, "1048576", RIG_FLAGS, 0, {{"reorder", "true"}, {"delay_us", "100"}}},
-    {"rig, volatile cache",
-     RIG_PLUGIN,
-     "1048576",
-     TGTKIT_CAN_FLUSH | TGTKIT_VOLATILE_CACHE,
-     0,
-     {{"capabilities", "flush,volatile"}}},
-    {"rig, bare", RIG_PLUGIN, "1048576", 0, 0, {{"capabilities", ""}}},
-#ifdef REMOTE_PLUGIN
-    {"remote, nbdkit memory",
-     REMOTE_PLUGIN,
-     "nbdkit -f memory 1M",
-     NBD_FLAGS | TGTKIT_CAN_ZERO,
-     PERSISTS | NBD_SERVER,
-     {{NULL, NULL}}},
-    {"remote, four connections",
-     REMOTE_PLUGIN,
-     "nbdkit -f memory 1M",
-     NBD_FLAGS | TGTKIT_CAN_ZERO,
-     PERSISTS | NBD_SERVER,
-     {{"connections", "4"}}},
-    {"remote, nbdkit file",
-     REMOTE_PLUGIN,
-     "nbdkit -f file store",
-     NBD_FLAGS | TGTKIT_CAN_ZERO,
-     PERSISTS | NBD_SERVER,
-     {{"replay_size", "64K"}}},
-    {"remote, large blocks",
-     REMOTE_PLUGIN,
-     "nbdkit -f --filter=blocksize-policy memory 1M blocksize-minimum=4K blocksize-maximum=64K "
-     "blocksize-error-policy=error",
-     NBD_FLAGS,
-     PERSISTS | NBD_SERVER,
-     {{NULL, NULL}}},
-    {"remote, qemu-nbd",
-     REMOTE_PLUGIN,
-     "qemu-nbd -t -e 8 -f raw --discard=unmap store",
-     NBD_FLAGS | TGTKIT_CAN_ZERO,
-     PERSISTS | NBD_SERVER,
-     {{"connections", "2"}}},
-#endif
-};
-
-#define ROW_COUNT ((int)(sizeof(rows) / sizeof(rows[0])))
-
-static const struct row *row;
+static const struct store_row *row;
 static struct fh_spec spec;
 static struct fh_unit *unit;
-static struct nbd_server server;
 static unsigned char model[SIZE_BYTES], seen[SIZE_BYTES], data[MOST_BYTES];
 
-static bool set_up_server(void)
-{
-	static char line[256];
-	const char *words[16] = {NULL};
-	char *rest = line;
-
-	make_file("store", SIZE_BYTES);
-	snprintf(line, sizeof(line), "%s", row->path);
-	for (unsigned i = 0; i < 15 && (words[i] = strsep(&rest, " ")) != NULL; i++)
-		if (strcmp(words[i], "store") == 0)
-			words[i] = in_scratch("store");
-	if (!nbd_server_has(words[0]))
-		return false;
-	nbd_server_start(&server, in_scratch("socket"), words);
-	spec.path = server.uri;
-	return true;
-}
-
-/* False if this machine does not let us have it. */
+/* TGTKIT_STORE in the environment: only rows whose name contains this. */
 static bool set_up_row(int index)
 {
-	row = &rows[index];
-	spec = (struct fh_spec){.plugin = fh_load(row->plugin), .path = row->path, .options = row->options};
-	if (row->traits & NBD_SERVER)
-		return set_up_server();
-	if (strcmp(row->path, "store") != 0)
-		return true;
-	make_file("store", SIZE_BYTES);
-	spec.path = in_scratch("store");
-	if (row->traits & LOOP_DEVICE)
-		spec.path = loop_attach(spec.path);
-	if (row->traits & SHARED_MEMORY) {
-		spec.path = in_shared_memory();
-		spec.flags = TGTKIT_OPEN_CREATE;
-		spec.size_bytes = SIZE_BYTES;
-	}
-	if ((row->traits & IO_URING) && !io_uring_is_allowed())
-		spec.path = NULL;
-	if (spec.path == NULL)
-		fprintf(stderr, "skipped: %s is not to be had here\n", row->name);
-	return spec.path != NULL;
+	const char *wanted = getenv("TGTKIT_STORE");
+
+	row = &store_rows[index];
+	return (wanted == NULL || strstr(row->name, wanted) != NULL) && store_row_set_up(row, &spec);
 }
 
 static bool begin(int index)
@@ -183,7 +41,7 @@ static bool begin(int index)
 static void end(void)
 {
 	fh_close(unit);
-	nbd_server_kill(&server, SIGKILL);
+	store_row_tear_down();
 	ck_assert_msg(fh_violations() == 0, "%s: %u rules broken", row->name, fh_violations());
 }
 
@@ -236,7 +94,7 @@ static void read_all(unsigned char *bytes)
 
 static void model_write(uint64_t offset, uint32_t length, const unsigned char *bytes)
 {
-	if (!(row->traits & FORGETS))
+	if (!(row->traits & STORE_FORGETS))
 		memcpy(model + offset, bytes, length);
 }
 
@@ -371,15 +229,19 @@ START_TEST(every_byte_of_overlapping_writes_is_from_one_of_them)
 	span = longest() / 2 / grain() * grain();
 	for (unsigned i = 0; i < WRITERS; i++) {
 		memset(patterns[i], (int)i + 1, MOST_BYTES);
-		pending[i] = fh_start(unit, TGTKIT_WRITE, patterns[i], span, (uint64_t)(i % 4) * grain(), 0);
+		if (i % 5 == 4 && has(TGTKIT_CAN_ZERO))
+			pending[i] = fh_start(unit, TGTKIT_ZERO, NULL, span, (uint64_t)(i % 4) * grain(), 0);
+		else
+			pending[i] = fh_start(unit, TGTKIT_WRITE, patterns[i], span, (uint64_t)(i % 4) * grain(), 0);
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		ck_status(fh_wait(pending[i]), 0);
 	ck_status(fh_read(unit, seen, span, 0), 0);
 	for (uint32_t i = 0; i < span; i++) {
-		const bool is_from_one = row->traits & FORGETS ? seen[i] == 0 : seen[i] >= 1 && seen[i] <= WRITERS;
+		/* Zeros come from those that zero, or were there before the last whole grains. */
+		const bool may_be_zero = (row->traits & STORE_FORGETS) || has(TGTKIT_CAN_ZERO);
 
-		if (!is_from_one)
+		if (seen[i] > WRITERS || (seen[i] == 0 && !may_be_zero))
 			ck_abort_msg("%s: byte %u is %02x", row->name, i, seen[i]);
 	}
 	end();
@@ -416,6 +278,91 @@ START_TEST(reads_and_writes_apart_do_not_disturb_each_other)
 			model_write(SIZE_BYTES / 2 + (i % 8) * piece, piece, written);
 	}
 	assert_as_model("after all of it");
+	end();
+}
+END_TEST
+
+START_TEST(what_is_cancelled_completes_once)
+{
+	static unsigned char buffers[WRITERS][4096];
+	struct fh_pending *pending[WRITERS];
+	uint32_t piece;
+	int status;
+
+	if (!begin(_i))
+		return;
+	piece = larger(grain(), 512);
+	fill(data, (size_t)piece * WRITERS, 5);
+	for (uint32_t i = 0; i < WRITERS; i++)
+		pending[i] = fh_start(unit, TGTKIT_WRITE, data + i * piece, piece, (uint64_t)i * piece, 0);
+	for (uint32_t i = 0; i < WRITERS; i += 2)
+		fh_cancel(pending[i]);
+	for (uint32_t i = 0; i < WRITERS; i++) {
+		status = fh_wait(pending[i]);
+		ck_assert_msg(status == 0 || (status == -ECANCELED && i % 2 == 0), "%s: request %u ended with %d",
+			      row->name, i, status);
+		ck_status(fh_read(unit, buffers[i], piece, (uint64_t)i * piece), 0);
+		/* Cancelled, it may have been carried out, but not by half: all of it is one grain. */
+		if (status == 0)
+			model_write((uint64_t)i * piece, piece, data + i * piece);
+		else
+			memcpy(model + i * piece, buffers[i], piece);
+	}
+	assert_as_model("after some were cancelled");
+	end();
+}
+END_TEST
+
+/* ---- Faults
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+static int run_one(enum tgtkit_operation operation)
+{
+	if (operation == TGTKIT_FLUSH)
+		return has(TGTKIT_CAN_FLUSH) ? fh_flush(unit) : 0;
+	return operation == TGTKIT_READ ? fh_read(unit, seen, grain(), 0) : fh_write(unit, data, grain(), 0, 0);
+}
+
+static void reopen(void)
+{
+	fh_close(unit);
+	ck_status(fh_open(&spec, &unit), 0);
+}
+
+START_TEST(what_fails_is_told_and_is_well_again_afterwards)
+{
+	static const enum tgtkit_operation operations[] = {TGTKIT_READ, TGTKIT_WRITE, TGTKIT_FLUSH};
+	bool has_flush_failed = false;
+
+	if (!begin(_i))
+		return;
+	if (row->set_broken == NULL) {
+		end();
+		return;
+	}
+	fill(data, longest(), 6);
+	ck_status(fh_write(unit, data, longest(), 0, 0), 0);
+	row->set_broken(true);
+	for (unsigned i = 0; i < 3; i++) {
+		const bool fails =
+		    row->fails & (1u << operations[i]) && (operations[i] != TGTKIT_FLUSH || has(TGTKIT_CAN_FLUSH));
+		const int status = run_one(operations[i]);
+
+		ck_assert_msg(!fails || status == -EIO, "%s: operation %d returned %d", row->name, operations[i],
+			      status);
+		has_flush_failed |= fails && operations[i] == TGTKIT_FLUSH;
+	}
+	row->set_broken(false);
+	/* A flush that failed once: whether it may be repeated is what the store declares. */
+	if (has_flush_failed && has(TGTKIT_RETAINS_DIRTY)) {
+		ck_status(fh_flush(unit), 0);
+		ck_status(fh_read(unit, seen, longest(), 0), 0);
+		ck_assert_int_eq(memcmp(seen, data, longest()), 0);
+	} else if (has_flush_failed) {
+		reopen();
+	}
+	write_and_read_back(0, longest(), 7);
+	ck_status(run_one(TGTKIT_FLUSH), 0);
 	end();
 }
 END_TEST
@@ -500,16 +447,32 @@ START_TEST(what_is_declared_works)
 }
 END_TEST
 
+/* The host has cut its requests to what was declared first. */
+START_TEST(what_is_declared_stays_so)
+{
+	struct tgtkit_capabilities first;
+
+	if (!begin(_i))
+		return;
+	first = *fh_capabilities(unit);
+	if (spec.plugin->refresh != NULL)
+		ck_status(fh_refresh(unit), 0);
+	ck_assert_int_eq(memcmp(&first, fh_capabilities(unit), sizeof(first)), 0);
+	reopen();
+	ck_assert_int_eq(memcmp(&first, fh_capabilities(unit), sizeof(first)), 0);
+	end();
+}
+END_TEST
+
 START_TEST(a_read_only_unit_says_so)
 {
-	if (!set_up_row(_i))
+	if (!begin(_i))
 		return;
-	spec.flags |= TGTKIT_OPEN_READ_ONLY;
+	fh_close(unit);
+	spec.flags = TGTKIT_OPEN_READ_ONLY;
 	ck_status(fh_check(&spec), 0);
 	ck_status(fh_open(&spec, &unit), 0);
-	/* A plugin that knows nothing of it leaves it to the host, which sends it no write then. */
-	ck_assert(has(TGTKIT_READ_ONLY) || strcmp(row->name, "ramdisk") == 0);
-	memset(model, 0, sizeof(model));
+	ck_assert(has(TGTKIT_READ_ONLY) || (row->traits & STORE_SERVES_ANY));
 	assert_as_model("read-only");
 	end();
 }
@@ -524,7 +487,7 @@ START_TEST(data_is_there_after_a_reopen)
 		return;
 	fill(data, longest(), 4711);
 	ck_status(fh_write(unit, data, longest(), 0, 0), 0);
-	if (row->traits & PERSISTS)
+	if (row->traits & STORE_PERSISTS)
 		model_write(0, longest(), data);
 	fh_close(unit);
 	ck_status(fh_check(&spec), 0);
@@ -534,25 +497,26 @@ START_TEST(data_is_there_after_a_reopen)
 }
 END_TEST
 
-#define OPENS 1000
+#define OPENS 1000 /* unless the row says otherwise */
 
 START_TEST(a_thousand_opens_leave_nothing_behind)
 {
+	const unsigned opens = store_rows[_i].opens > 0 ? store_rows[_i].opens : OPENS;
 	unsigned descriptors = 0;
 	size_t bytes = 0;
 
 	if (!begin(_i))
 		return;
-	for (unsigned i = 0; i < OPENS; i++) {
+	for (unsigned i = 0; i < opens; i++) {
 		if (has(TGTKIT_CAN_FUA))
 			ck_status(fh_write(unit, data, grain(), 0, TGTKIT_REQUEST_FUA), 0);
 		fh_close(unit);
-		/* The first hundred fill what caches there are. */
-		if (i == 100) {
+		/* The first tenth fills what caches there are. */
+		if (i == opens / 10) {
 			descriptors = open_descriptors();
 			bytes = allocated_bytes();
 		}
-		if (i == OPENS - 1) {
+		if (i == opens - 1) {
 			ck_assert_uint_le(open_descriptors(), descriptors);
 			ck_assert_msg(allocated_bytes() < bytes + 65536, "%s: %zu bytes more", row->name,
 				      allocated_bytes() - bytes);
@@ -563,21 +527,38 @@ START_TEST(a_thousand_opens_leave_nothing_behind)
 }
 END_TEST
 
-TCase *stores_tests(void)
+static TCase *make_case(const char *name)
 {
-	TCase *tests = tcase_create("every store");
+	TCase *tests = tcase_create(name);
 
 	use_scratch(tests);
 	tcase_add_checked_fixture(tests, set_up_scratch, tear_down_scratch);
 	tcase_set_timeout(tests, 120);
-	tcase_add_loop_test(tests, a_random_history_reads_as_a_model_does, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, first_and_last_bytes_are_within_reach, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, every_byte_of_overlapping_writes_is_from_one_of_them, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, reads_and_writes_apart_do_not_disturb_each_other, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, extents_tell_the_truth, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, what_is_declared_works, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, a_read_only_unit_says_so, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, data_is_there_after_a_reopen, 0, ROW_COUNT);
-	tcase_add_loop_test(tests, a_thousand_opens_leave_nothing_behind, 0, ROW_COUNT);
+	return tests;
+}
+
+TCase *stores_tests(void)
+{
+	TCase *tests = make_case("every store");
+
+	tcase_add_loop_test(tests, a_random_history_reads_as_a_model_does, 0, store_row_count);
+	tcase_add_loop_test(tests, first_and_last_bytes_are_within_reach, 0, store_row_count);
+	tcase_add_loop_test(tests, every_byte_of_overlapping_writes_is_from_one_of_them, 0, store_row_count);
+	tcase_add_loop_test(tests, reads_and_writes_apart_do_not_disturb_each_other, 0, store_row_count);
+	tcase_add_loop_test(tests, what_is_cancelled_completes_once, 0, store_row_count);
+	tcase_add_loop_test(tests, what_fails_is_told_and_is_well_again_afterwards, 0, store_row_count);
+	tcase_add_loop_test(tests, extents_tell_the_truth, 0, store_row_count);
+	tcase_add_loop_test(tests, what_is_declared_works, 0, store_row_count);
+	tcase_add_loop_test(tests, what_is_declared_stays_so, 0, store_row_count);
+	tcase_add_loop_test(tests, a_read_only_unit_says_so, 0, store_row_count);
+	tcase_add_loop_test(tests, data_is_there_after_a_reopen, 0, store_row_count);
+	return tests;
+}
+
+TCase *stores_opening_tests(void)
+{
+	TCase *tests = make_case("every store, opened again and again");
+
+	tcase_add_loop_test(tests, a_thousand_opens_leave_nothing_behind, 0, store_row_count);
 	return tests;
 }
