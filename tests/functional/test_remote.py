@@ -4,58 +4,17 @@
 What the plugin does by itself is for tests/unit/plugins_remote."""
 
 import contextlib
-import os
 import random
 import shutil
 import signal
-import socket
-import subprocess
 
 import pytest
 from lib import daemon, scsi, tools
 from lib.initiator import Session
+from lib.nbd import Server
 
 MIB = 1 << 20
 NOT_READY, MEDIUM_ERROR, ABORTED_COMMAND = 0x2, 0x3, 0xB
-
-
-class Server:
-    """nbdkit on a Unix socket that listens before nbdkit runs, so that nobody has to wait for it."""
-
-    def __init__(self, folder, *arguments):
-        self.path = folder / "nbd.sock"
-        self.uri = f"nbd+unix:///?socket={self.path}"
-        self.arguments = ["nbdkit", "-f", *map(str, arguments)]
-        self.process = None
-
-    def start(self):
-        self.path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(self.path))
-            listener.listen(64)
-            # nbdkit finds the socket as descriptor 3, as systemd would pass it.
-            command = ["bash", "-c", f'exec 3<&{listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "bash"]
-            self.process = subprocess.Popen([*command, *self.arguments], pass_fds=[listener.fileno()],
-                                            stderr=subprocess.DEVNULL)
-        return self
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def restart(self):
-        self.kill()
-        self.start()
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.kill()
 
 
 @contextlib.contextmanager
