@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures stores through the daemon against what fio gets from the same backend without it.
+
+remote is compared with fio's engine nbd on the same nbdkit, iouring with its engine io_uring on the same file with O_DIRECT
+and with the plugin file.  The daemon's own CPU time per I/O stands in the table.  Needs TGTKIT_BUILD (a build without
+sanitizers), nbdkit, and fio with the engines nbd and io_uring.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lib import daemon, nbd  # noqa: E402
+
+FILE_BYTES = 1 << 30
+
+
+class Case(NamedTuple):
+    name: str
+    store: str
+    peer: str  # fio's engine, or another store
+    write: bool
+    depth: int
+    block: int
+    goal: float = 0
+
+
+def cases_of(store, peer, goal):
+    return [Case(f"{store}, {block >> 10} KiB {'write' if write else 'read'}, qd {depth}, against {peer}", store, peer,
+                 write, depth, block, goal)
+            for depth, block in ((32, 4096), (1, 4096), (8, 256 << 10)) for write in (False, True)]
+
+
+CASES = [*cases_of("remote", "nbd", 0.8), *cases_of("iouring", "io_uring", 0.85),
+         *[case._replace(goal=1 if case.depth == 32 else 0) for case in cases_of("iouring", "file", 0)]]
+
+
+def fio(arguments, case, backends):
+    """I/O per second."""
+    where = [f"--uri={backends['nbd']}"] if case.peer == "nbd" else [f"--filename={backends['io_uring']}", "--direct=1"]
+    done = subprocess.run(["fio", "--name=peer", f"--ioengine={case.peer}", *where, "--time_based",
+                           f"--rw=rand{'write' if case.write else 'read'}", f"--bs={case.block}",
+                           f"--iodepth={case.depth}", f"--runtime={arguments.seconds:g}", f"--size={FILE_BYTES}",
+                           "--output-format=json"], stdout=subprocess.PIPE, timeout=60 + arguments.seconds, check=True)
+    job = json.loads(done.stdout)["jobs"][0]
+    return {"iops": job["write" if case.write else "read"]["iops"], "cpu_us_per_io": float("nan")}
+
+
+def through_daemon(arguments, case, served, lun):
+    command = [str(arguments.load), "-q", str(case.depth), "-b", str(case.block), *(["-r", "0"] if case.write else []),
+               "-t", str(arguments.seconds), "-p", str(served.pid), served.address[0], str(served.address[1]),
+               daemon.TARGET, str(lun)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60 + arguments.seconds, check=True)
+    return {key: float(value) for key, value in (pair.split("=") for pair in done.stdout.split())}
+
+
+@contextlib.contextmanager
+def setting(folder):
+    """The daemon, its LUNs by store, and the backends for fio.  nbdkit keeps its disk in memory."""
+    files = {name: folder / f"{name}.img" for name in ("iouring", "file", "io_uring")}
+    for path in files.values():
+        with path.open("wb") as file:
+            for _ in range(FILE_BYTES >> 20):
+                file.write(os.urandom(1 << 20))
+            os.fsync(file.fileno())
+    with nbd.Server(folder, "memory", str(FILE_BYTES)) as server:
+        luns = [{"lun": 0, "path": f"remote:{server.uri}", "options": {"connections": 4}},
+                {"lun": 1, "path": f"iouring:{files['iouring']}"},
+                {"lun": 2, "path": f"file:{files['file']}", "options": {"direct": True}}]
+        with daemon.serve_targets(folder, daemon.target(*luns), workers=1) as served:
+            yield served, {"remote": 0, "iouring": 1, "file": 2}, {"nbd": server.uri, "io_uring": files["io_uring"]}
+
+
+def print_table(rows):
+    heading = ("", "peer, IOPS", "CPU per I/O", "tgtkit, IOPS", "CPU per I/O", "ratio", "goal")
+    widths = [max(len(line[column]) for line in [heading, *rows]) for column in range(len(heading))]
+    for line in [heading, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def median_of(runs, figure):
+    return statistics.median(run[figure] for run in runs)
+
+
+def row(case, peer_runs, own_runs):
+    peer, own = median_of(peer_runs, "iops"), median_of(own_runs, "iops")
+    goal = "" if not case.goal else f"{case.goal:g} " + ("reached" if own >= case.goal * peer else "MISSED")
+    peer_cpu = f"{median_of(peer_runs, 'cpu_us_per_io'):.2f} us" if case.peer == "file" else ""
+    return (case.name, f"{peer:,.0f}", peer_cpu, f"{own:,.0f}", f"{median_of(own_runs, 'cpu_us_per_io'):.2f} us",
+            f"{own / peer:.2f}", goal)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-n", "--rounds", type=int, default=3)
+    parser.add_argument("-t", "--seconds", type=float, default=3, help="of each measurement (default 3)")
+    parser.add_argument("-k", "--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--folder", default="/var/tmp", help="where the files go (default /var/tmp; no tmpfs)")
+    arguments = parser.parse_args()
+    if "TGTKIT_BUILD" not in os.environ:
+        parser.error("TGTKIT_BUILD is not set")
+    build = os.environ["TGTKIT_BUILD"]
+    arguments.load = pathlib.Path(build, "tests/bench/iscsiload")
+    subprocess.run(["make", "-s", "-C", build, "tests/bench/iscsiload"], check=True)
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    if daemon.Installation().is_sanitized():
+        print("This build has sanitizers: its figures say nothing.")
+    if os.getloadavg()[0] > 0.5:
+        print(f"The load average is {os.getloadavg()[0]:.1f}: others use these CPUs, and the figures will say little.")
+    cases = [case for case in CASES if arguments.only in case.name]
+    results = {case: ([], []) for case in cases}
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, setting(pathlib.Path(folder)) as parts:
+        served, luns, backends = parts
+        for _ in range(arguments.rounds):
+            for case in cases:
+                peer = (through_daemon(arguments, case, served, luns["file"]) if case.peer == "file" else
+                        fio(arguments, case, backends))
+                results[case][0].append(peer)
+                results[case][1].append(through_daemon(arguments, case, served, luns[case.store]))
+    print(f"Medians of {arguments.rounds} rounds of {arguments.seconds:g} s, the two in turns.")
+    print_table([row(case, *results[case]) for case in cases])
+
+
+if __name__ == "__main__":
+    main()
