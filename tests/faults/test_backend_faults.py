@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from lib import daemon, healthy, outside, pdu, scsi
+from lib import api, daemon, healthy, outside, pdu, scsi
 from lib.connection import ConnectionClosed
 from lib.initiator import LoginError, Session
 
@@ -179,6 +179,23 @@ def test_a_hung_command_holds_up_no_other_command(bench):
     bench.rig.order("wait-hung 1")
     bench.session.write(100, bytes(4096))
     assert bench.session.read(100, 8) == bytes(4096)
+    assert not task.done
+    bench.rig.order("release")
+    bench.session.wait(task).expect_good()
+
+
+def test_a_hung_unit_holds_up_neither_the_api_nor_changes_of_others(bench):
+    made = "iqn.2026-11.org.example:made"
+    task = bench.start_hanging_write()
+    client = api.Api(bench.control_path.parent / "api.sock")
+    assert client.get("/v1/stats") and client.get(api.lun_path(daemon.TARGET, 0))
+    client.post("/v1/targets", {"name": made})
+    client.post(api.target_path(made) + "/luns", {"lun": 0, "path": "null:1M"})
+    with Session(bench.daemon.address, made) as other:
+        other.settle()
+        assert other.read(0, 8) == bytes(4096)
+        other.logout()
+    client.delete(api.target_path(made) + "?force=true")
     assert not task.done
     bench.rig.order("release")
     bench.session.wait(task).expect_good()
