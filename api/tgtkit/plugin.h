@@ -9,8 +9,8 @@
  *
  *     open -> queue_open (per worker, at its first I/O) -> submit / complete ... -> queue_close (each) -> close
  *
- * `open`, `refresh`, `reload`, `resize` and `close` are control verbs: they may block, they never run on a worker, and
- * never two at a time for one unit.  After `close` has returned, the plugin calls nothing on behalf of that unit.
+ * `open`, `refresh`, `reload`, `resize`, `take_over` and `close` are control verbs: they may block, they never run on a
+ * worker, and never two at a time for one unit.  After `close` has returned, the plugin calls nothing on behalf of that unit.
  *
  * Growth is append-only: every structure starts with its own size in bytes, as the side that made it knows it.  A
  * reader looks at a field only if the size covers it.  Fields, flags and enumerators that a side does not know are
@@ -224,6 +224,9 @@ enum tgtkit_event {
 	TGTKIT_EVENT_LOST = 2,             /* the backend is known to be down: units answer NOT READY */
 	TGTKIT_EVENT_BACK = 3,
 	TGTKIT_EVENT_FENCED = 4,           /* another host took the store over; for ever, until reopened */
+	TGTKIT_EVENT_STANDBY = 5,          /* another host has the store, which `take_over` would take from it: the
+	                                    * unit's port groups report standby */
+	TGTKIT_EVENT_ACTIVE = 6,           /* this host has it */
 };
 
 enum { TGTKIT_FD_READ = 1u << 0, TGTKIT_FD_WRITE = 1u << 1, TGTKIT_FD_ERROR = 1u << 2 };
@@ -395,6 +398,11 @@ struct tgtkit_plugin {
 	/* Control verb: values as for `open`, of which those of RELOADABLE options may be new.  On failure the old ones
 	 * stay in force.  NULL: no option is reloadable. */
 	int (*reload)(void *handle, const struct tgtkit_value *values, size_t value_count, struct tgtkit_error *error);
+
+	/* Control verb, on an operator's command while the unit is in standby: takes the store from the host that has it,
+	 * of which no write lands any more once this has returned 0, and raises TGTKIT_EVENT_ACTIVE.  A plugin that has it
+	 * is asked to `refresh` now and then.  NULL: the plugin never raises TGTKIT_EVENT_STANDBY. */
+	int (*take_over)(void *handle, struct tgtkit_error *error);
 };
 
 /* The one exported symbol.  Called once; `host` lives as long as the process.  NULL: the plugin cannot work here (it has

@@ -13,6 +13,7 @@
 #include "mgmt/edits.h"
 #include "mgmt/operation.h"
 #include "mgmt/routes.h"
+#include "mgmt/take_over.h"
 #include "mgmt/views.h"
 
 /* ---- Size ------------------------------------------------------------------------------------------------------- */
@@ -192,6 +193,27 @@ static void set_online(struct mgmt *mgmt, struct mgmt_request *request, const st
 	mgmt_answer_json(request, 200, mgmt_lun_view(mgmt, lun));
 }
 
+/* Its store has been taken over: now that the unit can serve, it is to be online as for any other. */
+static void go_online(struct mgmt *mgmt, struct mgmt_request *request, const char *name, uint16_t number)
+{
+	struct target_configuration *configuration = target_model_configuration(mgmt->model);
+	const struct target_spec *target = mgmt_find_target(mgmt, request, name);
+	const struct lun_spec *lun = find_lun(configuration, name, number);
+	json_t *body;
+
+	if (!target)
+		return;
+	if (!lun) {
+		mgmt_answer_error(request, 404, "not_found", "target %s has no LUN %u", name, number);
+	} else if (target_model_unit(mgmt->model, lun)->online || !target->made_by_api) {
+		set_online(mgmt, request, lun, true);
+	} else {
+		body = json_pack("{sb}", "online", 1);
+		keep_change(mgmt, request, target, lun, body);
+		json_decref(body);
+	}
+}
+
 static void change_flag(struct mgmt *mgmt, struct mgmt_request *request, const struct target_spec *target,
 			const struct lun_spec *lun, json_t *body)
 {
@@ -199,6 +221,8 @@ static void change_flag(struct mgmt *mgmt, struct mgmt_request *request, const s
 
 	if (!json_is_boolean(value))
 		mgmt_answer_error(request, 422, "invalid", "%s must be true or false", online ? "online" : "read_only");
+	else if (json_is_true(online) && mgmt_may_take_over(target_model_unit(mgmt->model, lun)))
+		mgmt_take_over(mgmt, request, target_model_unit(mgmt->model, lun), target->name, lun->lun, go_online);
 	else if (target->made_by_api)
 		keep_change(mgmt, request, target, lun, body);
 	else if (online)

@@ -39,6 +39,8 @@ static const char *state_of(struct target_unit *unit)
 		return "fenced";
 	if (atomic_load(&unit->lost))
 		return "lost";
+	if (atomic_load(&unit->standby))
+		return "standby";
 	return store_has_failed(unit->store) ? "failed" : "online";
 }
 

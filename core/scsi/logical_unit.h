@@ -88,6 +88,10 @@ struct scsi_port_group {
 int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const struct scsi_port_group *groups,
 				      size_t count);
 
+/* Control thread.  Another host has the backing store: whatever their own states, no port group reports more than
+ * standby, and every nexus is told when that begins and ends. */
+void scsi_logical_unit_set_standby(struct scsi_logical_unit *unit, bool standby);
+
 /* Control thread: makes the unit quiet: later commands answer NOT READY; when every command under way has finished, and
  * every write has been flushed if `flush`, `done` is posted to the control loop with `status` (0 or negative errno). */
 struct scsi_unit_quiesce {

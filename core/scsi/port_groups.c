@@ -78,6 +78,18 @@ void scsi_port_groups_learn(struct scsi_port_groups *groups, const struct scsi_n
 	add_port(groups, nexus->relative_target_port_id, tag, nexus->target_name);
 }
 
+static bool is_active(uint8_t state)
+{
+	return state == SCSI_PORT_GROUP_OPTIMIZED || state == SCSI_PORT_GROUP_NON_OPTIMIZED;
+}
+
+enum scsi_port_group_state scsi_port_groups_state(const struct scsi_logical_unit *unit,
+						  const struct scsi_known_group *group)
+{
+	return unit->is_standby && is_active(group->state) ? SCSI_PORT_GROUP_STANDBY
+							   : (enum scsi_port_group_state)group->state;
+}
+
 void scsi_port_groups_refresh(struct scsi_logical_unit *unit, struct scsi_nexus_lun *nexus_lun)
 {
 	static const uint32_t refusals[] = {
@@ -90,7 +102,9 @@ void scsi_port_groups_refresh(struct scsi_logical_unit *unit, struct scsi_nexus_
 
 	nexus_lun->refusals &= ~(uint32_t)SCSI_REFUSE_BY_STATE;
 	if (group != NULL)
-		nexus_lun->refusals |= refusals[group->state];
+		nexus_lun->refusals |= refusals[scsi_port_groups_state(unit, group)];
+	else if (unit->is_standby)
+		nexus_lun->refusals |= SCSI_REFUSE_STANDBY;
 }
 
 void scsi_port_groups_refresh_lane(struct scsi_lane *lane)
@@ -160,4 +174,23 @@ int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const stru
 		scsi_visit_free(visit);
 	}
 	return 0;
+}
+
+void scsi_logical_unit_set_standby(struct scsi_logical_unit *unit, bool standby)
+{
+	struct scsi_visit *visit;
+	bool changed;
+
+	pthread_mutex_lock(&unit->mutex);
+	changed = unit->is_standby != standby;
+	unit->is_standby = standby;
+	pthread_mutex_unlock(&unit->mutex);
+	visit = changed ? scsi_visit_create(unit, NULL) : NULL;
+	if (visit) {
+		visit->arrive = tell_lane;
+		scsi_visit_start(visit);
+	} else if (changed) {
+		rt_log(RT_LOG_ERROR, "%s: no memory to tell initiators of the new access state; have them rescan",
+		       unit->name);
+	}
 }

@@ -43,6 +43,9 @@ void scsi_port_groups_free(struct scsi_port_groups *groups);
 struct scsi_known_group *scsi_port_groups_find(struct scsi_port_groups *groups, uint16_t tag);
 /* Adds the port of a nexus if it is new.  Without memory it stays unknown. */
 void scsi_port_groups_learn(struct scsi_port_groups *groups, const struct scsi_nexus *nexus);
+/* Under the mutex: what the group reports, which is less than its own state while another host has the store. */
+enum scsi_port_group_state scsi_port_groups_state(const struct scsi_logical_unit *unit,
+						  const struct scsi_known_group *group);
 /* Sets nexus_lun->refusals as the state of its port's group says. */
 void scsi_port_groups_refresh(struct scsi_logical_unit *unit, struct scsi_nexus_lun *nexus_lun);
 /* Takes the mutex: the same for all nexuses of a lane. */

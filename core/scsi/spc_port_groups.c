@@ -29,11 +29,11 @@ static size_t put_ports(struct scsi_command *command, uint16_t tag, size_t at, u
 static size_t put_group(struct scsi_command *command, const struct scsi_known_group *group, size_t at)
 {
 	enum { ALL_STATES = 0x8f };
-	uint8_t descriptor[8] = {group->state, ALL_STATES};
+	uint8_t descriptor[8] = {(uint8_t)scsi_port_groups_state(command->unit, group), ALL_STATES};
 	size_t ports = put_ports(command, group->tag, at + sizeof(descriptor), &descriptor[7]);
 
 	rt_put_be16(descriptor + 2, group->tag);
-	descriptor[5] = group->status;
+	descriptor[5] = descriptor[0] == group->state ? group->status : SCSI_STATUS_IMPLICIT;
 	scsi_command_reply_at(command, at, descriptor, sizeof(descriptor));
 	return sizeof(descriptor) + ports;
 }
@@ -69,6 +69,9 @@ static bool check_descriptor(struct scsi_command *command, const uint8_t *descri
 		return scsi_sense_invalid_parameter(command, at, 3);
 	if (scsi_port_groups_find(&command->unit->port_groups, rt_get_be16(descriptor + 2)) == NULL)
 		return scsi_sense_invalid_parameter(command, at + 2, 7);
+	/* The store is to be taken from its host on an operator's word, not on an initiator's. */
+	if (command->unit->is_standby && (descriptor[0] & 0x0f) <= SCSI_PORT_GROUP_NON_OPTIMIZED)
+		return scsi_sense_fail(command, SCSI_KEY_HARDWARE_ERROR, SCSI_ASC_SET_TARGET_PORT_GROUPS_FAILED);
 	return true;
 }
 

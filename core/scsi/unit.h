@@ -76,6 +76,7 @@ struct scsi_logical_unit {
 	pthread_mutex_t mutex; /* never taken by plain reads and writes */
 	struct scsi_access_locks range_locks, configuration_locks;
 	struct scsi_port_groups port_groups;
+	bool is_standby; /* no port group is more than that */
 	struct rt_list attached;		/* scsi_nexus_lun.in_unit */
 	struct scsi_reservations *reservations; /* never NULL */
 	const struct scsi_nexus *legacy_holder; /* of RESERVE(6) and (10); compared only */

@@ -81,7 +81,7 @@ static void host_event(struct tgtkit_unit *unit, int event)
 {
 	struct store *store = RT_CONTAINER_OF(unit, struct store, unit);
 
-	if (event < TGTKIT_EVENT_CAPACITY_CHANGED || event > TGTKIT_EVENT_FENCED) {
+	if (event < TGTKIT_EVENT_CAPACITY_CHANGED || event > TGTKIT_EVENT_ACTIVE) {
 		rt_log(RT_LOG_ERROR, "%s: the plugin raised the unknown event %d", unit->name, event);
 		return;
 	}

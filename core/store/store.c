@@ -296,6 +296,21 @@ int store_reload(struct store *store, const struct store_setting *settings, size
 	return status != 0 ? refused_by_plugin(store, error, status, &plugin_error) : 0;
 }
 
+/* ---- Owner ---------------------------------------------------------------------------------------------------------
+ */
+
+int store_take_over(struct store *store, char error[static STORE_ERROR_BYTES])
+{
+	struct tgtkit_error plugin_error = {{0}};
+	int status;
+
+	if (store->descriptor->take_over == NULL)
+		return refuse(store, error, -EOPNOTSUPP, "plugin %s cannot take a store over while it is open",
+			      store->descriptor->name);
+	status = store->descriptor->take_over(store->handle, &plugin_error);
+	return status != 0 ? refused_by_plugin(store, error, status, &plugin_error) : 0;
+}
+
 /* ---- Closing -------------------------------------------------------------------------------------------------------
  */
 

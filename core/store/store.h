@@ -41,6 +41,8 @@ int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char err
 /* All settings anew; the caller has seen that only options which the schema calls reloadable have changed. */
 int store_reload(struct store *store, const struct store_setting *settings, size_t count,
 		 char error[static STORE_ERROR_BYTES]);
+/* Takes the store from the host that has it. */
+int store_take_over(struct store *store, char error[static STORE_ERROR_BYTES]);
 /* Closes the queues on their workers (which must still run), then the plugin's handle, and frees the store.  Every
  * request has completed before. */
 void store_close(struct store *store);

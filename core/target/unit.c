@@ -78,6 +78,9 @@ static void run_verb(struct store_job *job)
 	case TARGET_UNIT_RESIZE:
 		unit->status = store_resize(unit->store, unit->resize_bytes, unit->resize_shrinks, unit->error);
 		break;
+	case TARGET_UNIT_TAKE_OVER:
+		unit->status = store_take_over(unit->store, unit->error);
+		break;
 	case TARGET_UNIT_CLOSE:
 		store_close(unit->store);
 		unit->status = 0;
@@ -161,6 +164,35 @@ int target_unit_resize(struct target_unit *unit, uint64_t size_bytes, bool shrin
 	return 0;
 }
 
+/* ---- Owner ------------------------------------------------------------------------------------------------------ */
+
+static void finish_take_over(struct target_unit *unit)
+{
+	void (*taken_over)(struct target_unit * unit) = unit->taken_over;
+
+	unit->take_over_wanted = false;
+	unit->taken_over = NULL;
+	taken_over(unit);
+}
+
+int target_unit_take_over(struct target_unit *unit, void (*taken_over)(struct target_unit *unit))
+{
+	if (unit->taken_over || unit->close_wanted || unit->retiring)
+		return -EBUSY;
+	unit->taken_over = taken_over;
+	unit->take_over_wanted = true;
+	if (unit->verb == TARGET_UNIT_IDLE)
+		start_verb(unit, TARGET_UNIT_TAKE_OVER);
+	return 0;
+}
+
+static void cancel_take_over(struct target_unit *unit)
+{
+	unit->status = -ECANCELED;
+	snprintf(unit->error, sizeof(unit->error), "%s: is being closed", unit->name);
+	finish_take_over(unit);
+}
+
 /* ---- Verbs ------------------------------------------------------------------------------------------------------ */
 
 static void verb_done(struct rt_post *post)
@@ -181,12 +213,18 @@ static void verb_done(struct rt_post *post)
 	}
 	if (verb == TARGET_UNIT_RESIZE)
 		finish_resize(unit);
+	if (verb == TARGET_UNIT_TAKE_OVER)
+		finish_take_over(unit);
+	if (unit->close_wanted && unit->take_over_wanted)
+		cancel_take_over(unit);
 	if (unit->verb != TARGET_UNIT_IDLE)
 		return;
 	if (unit->close_wanted)
 		start_verb(unit, TARGET_UNIT_CLOSE);
 	else if (unit->resize_wanted)
 		start_verb(unit, TARGET_UNIT_RESIZE);
+	else if (unit->take_over_wanted)
+		start_verb(unit, TARGET_UNIT_TAKE_OVER);
 	else if (unit->refresh_wanted)
 		target_unit_refresh(unit);
 }

@@ -21,6 +21,7 @@ enum target_unit_verb {
 	TARGET_UNIT_OPEN,
 	TARGET_UNIT_REFRESH,
 	TARGET_UNIT_RESIZE,
+	TARGET_UNIT_TAKE_OVER,
 	TARGET_UNIT_CLOSE,
 };
 
@@ -54,6 +55,9 @@ struct target_unit {
 	void (*resized)(struct target_unit *unit);
 	bool resize_wanted, resize_shrinks;
 	uint64_t resize_bytes;
+	/* The operator wants the store for this host. */
+	void (*taken_over)(struct target_unit *unit);
+	bool take_over_wanted;
 	/* LUN maps that refer to the unit; whoever drops the last one posts. */
 	atomic_uint maps;
 	atomic_bool unmapped_posted;
@@ -68,7 +72,7 @@ struct target_unit {
 	int refresh_status; /* of the last refresh */
 	/* What the backend reported; set on any thread, looked at on the control thread. */
 	struct rt_post event_post;
-	atomic_bool event_posted, capacity_changed, lost, fenced;
+	atomic_bool event_posted, capacity_changed, lost, fenced, standby;
 };
 
 /* For a unit of the configuration, of which a reference is taken.  NULL: no memory. */
@@ -101,6 +105,9 @@ void target_unit_retire(struct target_unit *unit, void (*retired)(struct target_
 int target_unit_resize(struct target_unit *unit, uint64_t size_bytes, bool shrink,
 		       void (*resized)(struct target_unit *unit));
 void target_unit_set_online(struct target_unit *unit, bool online);
+/* Takes the store on the pool, after whatever verb is under way, from the host that has it; then `taken_over` with
+ * unit->status and unit->error.  One at a time: -EBUSY. */
+int target_unit_take_over(struct target_unit *unit, void (*taken_over)(struct target_unit *unit));
 
 /* A LUN map of units, each of which stays until the map is gone: scsi_lun_map_create with that promise.  `units` in
  * any order.  NULL: no memory. */

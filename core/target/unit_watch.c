@@ -17,8 +17,10 @@ static void apply_availability(struct target_unit *unit)
 {
 	bool available = unit->online && !atomic_load(&unit->lost) && !atomic_load(&unit->fenced);
 
-	if (unit->logical_unit)
-		scsi_logical_unit_set_available(unit->logical_unit, available);
+	if (!unit->logical_unit)
+		return;
+	scsi_logical_unit_set_available(unit->logical_unit, available);
+	scsi_logical_unit_set_standby(unit->logical_unit, atomic_load(&unit->standby));
 }
 
 static void handle_events(struct rt_post *post)
@@ -43,8 +45,20 @@ static const char *event_text(enum tgtkit_event event)
 		return "its backend is back";
 	case TGTKIT_EVENT_FENCED:
 		return "another host took the store over: commands answer NOT READY until it is opened again";
+	case TGTKIT_EVENT_STANDBY:
+		return "another host has the store: the ports to this unit are in standby until it is taken over here "
+		       "(tgtkit lun online)";
+	case TGTKIT_EVENT_ACTIVE:
+		return "this host has the store: the ports to this unit are active";
 	}
 	return "unknown event";
+}
+
+static enum rt_log_level event_level(enum tgtkit_event event)
+{
+	return event == TGTKIT_EVENT_LOST || event == TGTKIT_EVENT_FENCED || event == TGTKIT_EVENT_STANDBY
+		   ? RT_LOG_WARNING
+		   : RT_LOG_INFO;
 }
 
 /* Any thread. */
@@ -52,24 +66,26 @@ void target_unit_event(void *context, enum tgtkit_event event)
 {
 	struct target_unit *unit = context;
 
-	rt_log(event == TGTKIT_EVENT_CAPACITY_CHANGED || event == TGTKIT_EVENT_BACK ? RT_LOG_INFO : RT_LOG_WARNING,
-	       "%s: %s", unit->name, event_text(event));
+	rt_log(event_level(event), "%s: %s", unit->name, event_text(event));
 	if (event == TGTKIT_EVENT_CAPACITY_CHANGED)
 		atomic_store(&unit->capacity_changed, true);
 	else if (event == TGTKIT_EVENT_FENCED)
 		atomic_store(&unit->fenced, true);
+	else if (event == TGTKIT_EVENT_STANDBY || event == TGTKIT_EVENT_ACTIVE)
+		atomic_store(&unit->standby, event == TGTKIT_EVENT_STANDBY);
 	else
 		atomic_store(&unit->lost, event == TGTKIT_EVENT_LOST);
 	if (!atomic_exchange(&unit->event_posted, true))
 		rt_loop_post(unit->control, &unit->event_post);
 }
 
-/* A plugin of the blocking tier has no thread to notice anything on; one of the asynchronous tier raises an event. */
+/* A plugin of the blocking tier has no thread to notice anything on; one of the asynchronous tier raises an event.  But
+ * that another host has died, or has taken the store, nobody may tell. */
 static bool has_to_be_looked_at(const struct target_unit *unit)
 {
 	const struct tgtkit_plugin *plugin = unit->spec->plugin->descriptor;
 
-	return plugin->blocking && plugin->refresh && unit->daemon->refresh_interval_s;
+	return (plugin->blocking || plugin->take_over) && plugin->refresh && unit->daemon->refresh_interval_s;
 }
 
 static void arm_timer(struct target_unit *unit, uint64_t offset_us)

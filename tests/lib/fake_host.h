@@ -49,6 +49,7 @@ int fh_open(const struct fh_spec *spec, struct fh_unit **unit);
 int fh_refresh(struct fh_unit *unit);
 int fh_resize(struct fh_unit *unit, uint64_t size_bytes, uint32_t flags);
 int fh_reload(struct fh_unit *unit, const struct fh_option *options);
+int fh_take_over(struct fh_unit *unit);
 /* Waits for requests that are outstanding, closes the queue, then the unit. */
 void fh_close(struct fh_unit *unit);
 

@@ -390,6 +390,16 @@ int fh_reload(struct fh_unit *unit, const struct fh_option *options)
 	return status;
 }
 
+int fh_take_over(struct fh_unit *unit)
+{
+	int status;
+
+	last_error.message[0] = '\0';
+	status = unit->plugin->take_over(unit->handle, &last_error);
+	check_error("take_over", status);
+	return status;
+}
+
 const struct tgtkit_capabilities *fh_capabilities(const struct fh_unit *unit)
 {
 	return &unit->capabilities;

@@ -8,7 +8,7 @@
 
 #include "lib/fake_host.h"
 
-enum { FH_EVENT_LIMIT = TGTKIT_EVENT_FENCED + 1 };
+enum { FH_EVENT_LIMIT = TGTKIT_EVENT_ACTIVE + 1 };
 enum fh_io_state { FH_IO_IDLE = 0x1d1e, FH_IO_WAITING, FH_IO_IN_FLIGHT, FH_IO_COMPLETED };
 
 struct tgtkit_queue {

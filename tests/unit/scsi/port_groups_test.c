@@ -181,6 +181,45 @@ START_TEST(equal_states_are_not_told)
 }
 END_TEST
 
+static unsigned reported_state(void)
+{
+	struct issued *issued = harness_run((struct request){.cdb = REPORT_GROUPS(0)});
+	unsigned state = issued->data[4];
+
+	harness_free(issued);
+	return state;
+}
+
+START_TEST(a_store_of_another_host_makes_every_group_standby)
+{
+	for (unsigned i = 0; i < 2; i++) { /* the second time changes nothing */
+		scsi_logical_unit_set_standby(harness.unit, true);
+		harness_turn();
+	}
+	harness_expect_sense((struct request){.nexus = harness.other, .cdb = TEST_UNIT_READY}, 6, 0x2a06);
+	harness_expect_sense((struct request){.cdb = TEST_UNIT_READY}, 6, 0x2a06);
+	harness_expect_sense((struct request){.cdb = READ_10(0, 1)}, 2, 0x040b);
+	harness_expect_sense((struct request){.cdb = WRITE_10(0, 1)}, 2, 0x040b);
+	ck_assert_uint_eq(reported_state(), SCSI_PORT_GROUP_STANDBY);
+	scsi_logical_unit_set_standby(harness.unit, false);
+	harness_turn();
+	harness_expect_sense((struct request){.cdb = TEST_UNIT_READY}, 6, 0x2a06);
+	harness_expect_good((struct request){.cdb = READ_10(0, 1)});
+	ck_assert_uint_eq(reported_state(), SCSI_PORT_GROUP_OPTIMIZED);
+}
+END_TEST
+
+START_TEST(a_store_of_another_host_is_not_to_be_had_by_command)
+{
+	scsi_logical_unit_set_standby(harness.unit, true);
+	harness_turn();
+	harness_expect_sense((struct request){.cdb = TEST_UNIT_READY}, 6, 0x2a06);
+	harness_expect_sense(set_group(1, SCSI_PORT_GROUP_OPTIMIZED), 4, 0x670a);
+	harness_expect_good(set_group(1, SCSI_PORT_GROUP_UNAVAILABLE));
+	ck_assert_uint_eq(reported_state(), SCSI_PORT_GROUP_UNAVAILABLE);
+}
+END_TEST
+
 Suite *port_groups_suite(void)
 {
 	Suite *suite = suite_create("port_groups");
@@ -195,6 +234,8 @@ Suite *port_groups_suite(void)
 	tcase_add_test(tests, command_sets_a_state_and_tells_the_others);
 	tcase_add_test(tests, wrong_states_and_groups_change_nothing);
 	tcase_add_test(tests, equal_states_are_not_told);
+	tcase_add_test(tests, a_store_of_another_host_makes_every_group_standby);
+	tcase_add_test(tests, a_store_of_another_host_is_not_to_be_had_by_command);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

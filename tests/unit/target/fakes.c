@@ -18,6 +18,7 @@ void fakes_init(void)
 {
 	memset(&fakes, 0, sizeof(fakes));
 	jobs = NULL;
+	fakes_can_take_over(false);
 	ck_assert_int_eq(rt_loop_create(&fakes.control, "control", 0), 0);
 }
 
@@ -77,8 +78,17 @@ static int refresh(void *handle, struct tgtkit_capabilities *capabilities, struc
 	return 0;
 }
 
+static int take_over(void *handle, struct tgtkit_error *error)
+{
+	(void)handle;
+	(void)error;
+	ck_abort_msg("store_take_over stands between");
+	return 0;
+}
+
 static const struct tgtkit_blocking blocking = {.size = sizeof(blocking)};
-static const struct tgtkit_plugin descriptor = {
+static const struct tgtkit_async async = {.size = sizeof(async)};
+static struct tgtkit_plugin descriptor = {
     .size = sizeof(descriptor),
     .name = "mem",
     .refresh = refresh,
@@ -178,6 +188,23 @@ uint64_t store_size_bytes(const struct store *store)
 	return store->size_bytes;
 }
 
+int store_take_over(struct store *store, char error[static STORE_ERROR_BYTES])
+{
+	store->take_overs++;
+	if (fakes.take_over_status)
+		snprintf(error, STORE_ERROR_BYTES, "cannot be taken over");
+	else
+		store->event(store->event_context, TGTKIT_EVENT_ACTIVE);
+	return fakes.take_over_status;
+}
+
+void fakes_can_take_over(bool can)
+{
+	descriptor.take_over = can ? take_over : NULL;
+	descriptor.async = can ? &async : NULL;
+	descriptor.blocking = can ? NULL : &blocking;
+}
+
 int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char error[static STORE_ERROR_BYTES])
 {
 	ck_assert(store->is_open);
@@ -216,6 +243,11 @@ void scsi_logical_unit_destroy(struct scsi_logical_unit *unit)
 void scsi_logical_unit_capacity_changed(struct scsi_logical_unit *unit)
 {
 	unit->capacity_changes++;
+}
+
+void scsi_logical_unit_set_standby(struct scsi_logical_unit *unit, bool standby)
+{
+	unit->standby = standby;
 }
 
 void scsi_logical_unit_set_available(struct scsi_logical_unit *unit, bool available)

@@ -21,7 +21,7 @@ struct store {
 	char path[256];
 	uint64_t size_bytes;
 	bool is_open, created, read_only;
-	unsigned refreshes;
+	unsigned refreshes, take_overs;
 	struct tgtkit_capabilities capabilities;
 	void (*event)(void *context, enum tgtkit_event event);
 	void *event_context;
@@ -30,7 +30,7 @@ struct store {
 struct scsi_logical_unit {
 	char name[256], serial[64];
 	struct store *store;
-	bool is_quiet, exists, available, read_only;
+	bool is_quiet, exists, available, standby, read_only;
 	unsigned capacity_changes;
 	struct scsi_unit_quiesce *quiesce; /* under way */
 };
@@ -55,7 +55,7 @@ extern struct fakes {
 	enum tgtkit_event event_in_open; /* raised inside each open; 0: none */
 	uint64_t growth_bytes;		 /* found by each refresh */
 	int refresh_status;		 /* of refreshes */
-	int resize_status;
+	int resize_status, take_over_status;
 	bool shrink_asked;
 	int flush_status;	   /* of the next quiesces */
 	bool holds_quiesce;	   /* quiesces do not end */
@@ -69,6 +69,8 @@ extern struct fakes {
 
 void fakes_init(void);
 void fakes_end(void);
+/* The plugin is of the asynchronous tier, and can take stores over; else it is of the blocking one, and cannot. */
+void fakes_can_take_over(bool can);
 unsigned fakes_run_jobs(void); /* of the pool, those that are there now; how many */
 /* Runs jobs and turns the loop until nothing happens any more. */
 void fakes_settle(void);

@@ -9,6 +9,7 @@
 
 #include "target/check.h"
 #include "target/model.h"
+#include "target/unit.h"
 #include "unit/runner.h"
 #include "unit/target/fakes.h"
 #include "unit/target/folder.h"
@@ -307,6 +308,59 @@ START_TEST(a_lost_backend_makes_its_unit_unavailable_until_it_is_back)
 }
 END_TEST
 
+static int taken_over_status;
+
+static void taken_over(struct target_unit *unit)
+{
+	taken_over_status = unit->status;
+}
+
+START_TEST(a_store_of_another_host_is_in_standby_until_it_is_taken_over)
+{
+	struct target_unit *unit;
+
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	fakes_can_take_over(true);
+	fakes.event_in_open = TGTKIT_EVENT_STANDBY;
+	ck_assert_int_eq(start(), 0);
+	ck_assert(fakes.units[0].standby && fakes.units[0].available);
+	unit = target_model_unit(model, &target_model_configuration(model)->targets[0].luns[0]);
+	taken_over_status = 1;
+	fakes.take_over_status = -EBUSY;
+	ck_assert_int_eq(target_unit_take_over(unit, taken_over), 0);
+	ck_assert_int_eq(target_unit_take_over(unit, taken_over), -EBUSY);
+	fakes_settle();
+	ck_assert_int_eq(taken_over_status, -EBUSY);
+	ck_assert(fakes.units[0].standby);
+	fakes.take_over_status = 0;
+	ck_assert_int_eq(target_unit_take_over(unit, taken_over), 0);
+	fakes_settle();
+	ck_assert_int_eq(taken_over_status, 0);
+	ck_assert(!fakes.units[0].standby);
+	raise_event(TGTKIT_EVENT_STANDBY);
+	fakes_settle();
+	ck_assert(fakes.units[0].standby);
+	ck_assert_int_eq(stop(), TARGET_STOPPED);
+}
+END_TEST
+
+START_TEST(a_store_that_can_be_taken_over_is_looked_at)
+{
+	const int longer_than_the_interval_ms = 5000;
+
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	configuration.daemon.refresh_interval_s = 1;
+	fakes_can_take_over(true);
+	ck_assert_int_eq(start(), 0);
+	for (unsigned turns = 0; fakes.stores[0].refreshes < 2 && turns < 16; turns++) {
+		rt_loop_turn(fakes.control, longer_than_the_interval_ms);
+		fakes_run_jobs();
+	}
+	ck_assert_uint_eq(fakes.stores[0].refreshes, 2);
+	ck_assert_int_eq(stop(), TARGET_STOPPED);
+}
+END_TEST
+
 START_TEST(a_fenced_unit_does_not_come_back)
 {
 	sample_add_lun(&configuration, target, 0, "mem:x");
@@ -494,6 +548,8 @@ Suite *model_suite(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, a_lost_backend_makes_its_unit_unavailable_until_it_is_back);
 	tcase_add_test(tests, a_fenced_unit_does_not_come_back);
+	tcase_add_test(tests, a_store_of_another_host_is_in_standby_until_it_is_taken_over);
+	tcase_add_test(tests, a_store_that_can_be_taken_over_is_looked_at);
 	tcase_add_test(tests, an_offline_unit_stays_so_when_its_backend_is_back);
 	tcase_add_test(tests, a_backend_lost_before_the_unit_was_made_is_not_forgotten);
 	tcase_add_test(tests, a_changed_capacity_is_looked_at_on_the_pool_and_told);
