@@ -18,6 +18,9 @@ static const struct {
     {IOURING_PLUGIN, MANUALS "/iouring/tgtkit-iouring.7"},
 #endif
     {NULL_PLUGIN, MANUALS "/null/tgtkit-null.7"},
+#ifdef RBD_PLUGIN
+    {RBD_PLUGIN, MANUALS "/rbd/tgtkit-rbd.7"},
+#endif
 #ifdef REMOTE_PLUGIN
     {REMOTE_PLUGIN, MANUALS "/remote/tgtkit-remote.7"},
 #endif
