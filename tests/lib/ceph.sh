@@ -7,12 +7,17 @@
 #                           below FOLDER; prints CEPH_CONF, S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY as KEY=VALUE,
 #                           and S3_STRANGE_ACCESS_KEY and S3_STRANGE_SECRET_KEY of a user without any rights there
 #     ceph.sh down FOLDER   ends what was started, by the process ids in FOLDER/pids, and removes the folder
+#     ceph.sh kill FOLDER mon|osd   ends one of them at once, as a crash would
+#     ceph.sh start FOLDER mon|osd  starts it again, and waits until it serves
+#
+# In the environment: CEPH_STORE=bluestore keeps the objects in a file, where they outlive a killed OSD; CEPH_USE=rbd makes a
+# pool "rbd" for images instead of starting radosgw.
 #
 # Exit status 77: the programs are not installed.
 set -eu
 
-usage() { echo "usage: $0 up|down FOLDER" >&2; exit 2; }
-[ $# -eq 2 ] || usage
+usage() { echo "usage: $0 up|down FOLDER, or kill|start FOLDER mon|osd" >&2; exit 2; }
+[ $# -ge 2 ] || usage
 
 access_key=TGTKITTESTS000000001
 secret_key=tgtkit+tests/secret0000000000000000000001
@@ -62,9 +67,17 @@ mon_data_avail_warn = 2
 [osd]
 osd_data = $1/osd
 keyring = $1/osd/keyring
-osd_objectstore = memstore
+osd_objectstore = ${CEPH_STORE:-memstore}
 memstore_device_bytes = ${CEPH_MEMORY:-3221225472}
+bluestore_block_size = ${CEPH_MEMORY:-3221225472}
+bluestore_block_create = true
+bluestore_block_db_create = false
+bluestore_block_wal_create = false
+bluestore_cache_autotune = false
+bluestore_cache_size = 67108864
 osd_memory_target = 939524096
+# How soon an OSD says that it is full.
+osd_heartbeat_interval = 1
 [client.admin]
 rgw_data = $1/rgw
 # Without tcp_nodelay a small answer takes 44 ms.
@@ -106,6 +119,10 @@ start_monitor() { # FOLDER
 	monmaptool --create --addv a "$(ceph-conf -c "$1/ceph.conf" --lookup mon_host)" --fsid "$fsid" \
 		"$1/monmap" >/dev/null
 	ceph-mon -c "$1/ceph.conf" -i a --mkfs --monmap "$1/monmap" --keyring "$1/keyring"
+	run_mon "$1"
+}
+
+run_mon() { # FOLDER
 	launch "$1" mon ceph-mon -f -c "$1/ceph.conf" -i a
 	wait_until "the monitor" ceph -c "$1/ceph.conf" --connect-timeout 5 mon stat
 }
@@ -120,8 +137,31 @@ start_osd() { # FOLDER
 	echo "{\"cephx_secret\":\"$key\"}" | ceph -c "$1/ceph.conf" osd new "$uuid" -i - >/dev/null
 	ceph-authtool -C "$1/osd/keyring" -n osd.0 --add-key "$key" >/dev/null
 	ceph-osd -c "$1/ceph.conf" -i 0 --mkfs --osd-uuid "$uuid" --mkkey >"$1/log/osd-mkfs.out" 2>&1
-	launch "$1" osd ceph-osd -f -c "$1/ceph.conf" -i 0
+	run_osd "$1"
 	wait_until "the OSD" osd_is_up "$1"
+}
+
+# A monitor takes an OSD that was killed for up until it hears otherwise, from the same OSD at the latest.
+run_osd() { # FOLDER
+	launch "$1" osd ceph-osd -f -c "$1/ceph.conf" -i 0
+}
+
+make_pool() { # FOLDER
+	ceph -c "$1/ceph.conf" osd pool create rbd 8 >"$1/log/pool.out" 2>&1
+	rbd -c "$1/ceph.conf" pool init rbd
+}
+
+use_programs() {
+	if [ "${CEPH_USE:-}" = rbd ]; then echo rbd; else echo radosgw radosgw-admin; fi
+}
+
+kill_one() { # FOLDER NAME
+	while read -r pid program; do
+		[ "$program" = "ceph-$2" ] || continue
+		tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "^$program .*$1/ceph.conf" || continue
+		kill -KILL "$pid"
+		while [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.02; done
+	done <"$1/pids"
 }
 
 gateway_answers() { # PORT
@@ -138,7 +178,7 @@ start_gateway() { # FOLDER PORT
 }
 
 up() { # FOLDER
-	for program in ceph-mon ceph-osd ceph radosgw radosgw-admin; do
+	for program in ceph-mon ceph-osd ceph $(use_programs); do
 		command -v $program >/dev/null || { echo "$program is not installed" >&2; exit 77; }
 	done
 	mkdir -p "$1/run" "$1/log" "$1/mon" "$1/osd" "$1/rgw"
@@ -148,8 +188,12 @@ up() { # FOLDER
 	write_config "$1" "$2" "$3"
 	start_monitor "$1"
 	start_osd "$1"
-	start_gateway "$1" "$3"
 	echo "CEPH_CONF=$1/ceph.conf"
+	if [ "${CEPH_USE:-}" = rbd ]; then
+		make_pool "$1"
+		return
+	fi
+	start_gateway "$1" "$3"
 	echo "S3_ENDPOINT=http://127.0.0.1:$3"
 	echo "S3_ACCESS_KEY=$access_key"
 	echo "S3_SECRET_KEY=$secret_key"
@@ -169,5 +213,7 @@ down() { # FOLDER
 case $1 in
 up) up "$2" ;;
 down) down "$2" ;;
+kill) kill_one "$2" "$3" ;;
+start) "run_$3" "$2" ;;
 *) usage ;;
 esac
