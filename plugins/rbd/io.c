@@ -47,6 +47,15 @@ static bool changes_data(const struct tgtkit_request *request)
 	return request->operation != TGTKIT_READ && request->operation != TGTKIT_FLUSH;
 }
 
+/* What a client that has not got the image, or has it no more, answers.  Unless the cache holds writes back, those that
+ * have completed are on the OSDs' disks, so that a flush has nothing to do and nothing to lose. */
+static int status_without_image(const struct crbd_io *io)
+{
+	const bool covers = !(io->unit->capabilities.flags & TGTKIT_VOLATILE_CACHE);
+
+	return io->request->operation == TGTKIT_FLUSH && covers ? 0 : -ESHUTDOWN;
+}
+
 /* In the terms of plugin.h, from what librbd returned. */
 static int status_of(struct crbd_io *io, ssize_t result)
 {
@@ -60,7 +69,7 @@ static int status_of(struct crbd_io *io, ssize_t result)
 	switch ((int)result) {
 	case -ESHUTDOWN:
 		crbd_cut_off(io->unit, "the cluster has this client on its blocklist");
-		return -ESHUTDOWN;
+		return status_without_image(io);
 	case -EROFS:
 		if (changes_data(request) && !io->unit->read_only) {
 			crbd_cut_off(io->unit, "the image's lock is lost");
@@ -139,7 +148,7 @@ int crbd_submit(void *queue_context, struct tgtkit_request *request)
 	io->request = request;
 	atomic_fetch_add(&unit->in_flight, 1);
 	if (atomic_load(&unit->state) != CRBD_SERVING) {
-		end(io, -ESHUTDOWN);
+		end(io, status_without_image(io));
 		return 0;
 	}
 	status = rbd_aio_create_completion(io, completed, &completion);
