@@ -101,19 +101,6 @@ static int write_group(config_setting_t *to, const struct conf_table *table, con
 
 /* ---- Objects, as they were given -------------------------------------------------------------------------------- */
 
-static bool is_secret(const struct tgtkit_plugin *plugin, const char *key)
-{
-	for (const struct tgtkit_option *option = plugin->options; option && option->key; option++) {
-		size_t length = strlen(option->key);
-		bool same = option->flags & TGTKIT_OPTION_PREFIX ? !strncmp(option->key, key, length)
-								 : !strcmp(option->key, key);
-
-		if (same)
-			return option->flags & TGTKIT_OPTION_SECRET;
-	}
-	return false;
-}
-
 static void redact_lun(const struct lun_spec *lun, config_setting_t *setting)
 {
 	config_setting_t *options = config_setting_get_member(setting, "options");
@@ -121,7 +108,7 @@ static void redact_lun(const struct lun_spec *lun, config_setting_t *setting)
 	for (int i = options ? config_setting_length(options) : 0; i-- > 0;) {
 		const char *key = config_setting_name(config_setting_get_elem(options, (unsigned)i));
 
-		if (is_secret(lun->unit->plugin->descriptor, key))
+		if (store_option_is_secret(lun->unit->plugin, key))
 			config_setting_remove_elem(options, (unsigned)i);
 	}
 }

@@ -114,7 +114,8 @@ const struct conf_table conf_portal_table = TABLE("a portal", portal_keys);
 
 static const struct conf_key portal_group_keys[] = {
     {"tag", CONF_U16, CONF_RECREATE, AT(portal_group_spec, tag), .required = true, .minimum = 1, .maximum = 65535},
-    UNAVAILABLE("alua_state", "active/optimized"),
+    {"alua_state", CONF_PARSED, CONF_LIVE, AT(portal_group_spec, alua_state), .fallback = "active/optimized",
+     .parse = conf_parse_alua_state},
     {"portals", CONF_CUSTOM, CONF_LIVE, .required = true, .read = conf_read_portals},
 };
 const struct conf_table conf_portal_group_table = TABLE("a portal group", portal_group_keys);
@@ -152,6 +153,7 @@ static const struct conf_key lun_keys[] = {
     {"online", CONF_BOOL, CONF_LIVE, AT(lun_spec, online), .fallback = "true"},
     {"features", CONF_GROUP, CONF_RECREATE, AT(lun_spec, features), .group = &feature_table},
     {"options", CONF_CUSTOM, CONF_REOPEN, .read = conf_read_options},
+    {"option_files", CONF_CUSTOM, CONF_REOPEN, .read = conf_read_option_files},
 };
 const struct conf_table conf_lun_table = TABLE("a LUN", lun_keys);
 

@@ -172,27 +172,44 @@ void conf_read_rule_luns(struct conf_reader *reader, const struct spec_origin *o
 		spec_problem(reader->problems, origin, "luns", "is empty: leave it away for all LUNs of the target");
 }
 
+/* Keys that this table does not know, with the text of their values; `inner` is the group's own origin, then. */
+static const struct store_setting *read_settings(struct conf_reader *reader, const struct spec_origin *origin,
+						 config_setting_t *setting, struct spec_origin *inner)
+{
+	struct store_setting *settings;
+
+	if (!config_setting_is_group(setting)) {
+		spec_problem(reader->problems, origin, config_setting_name(setting), "must be a group: { ... }");
+		return NULL;
+	}
+	conf_origin_of(reader, setting, inner);
+	settings = target_arena_array(reader->arena, inner->key_count, sizeof(*settings));
+	for (size_t i = 0; i < inner->key_count; i++) {
+		settings[i].key = inner->keys[i].key;
+		if (!conf_scalar_text(reader, config_setting_get_elem(setting, (unsigned)i), &settings[i].value)) {
+			spec_problem(reader->problems, inner, settings[i].key,
+				     "must be a single value: a string, a number, true or false");
+			settings[i].value = "";
+		}
+	}
+	return settings;
+}
+
 /* The plugin's own options stay text until its schema is known. */
 void conf_read_options(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 		       void *object)
 {
 	struct lun_spec *lun = object;
-	struct store_setting *settings;
 
-	if (!config_setting_is_group(setting)) {
-		spec_problem(reader->problems, origin, "options", "must be a group: { ... }");
-		return;
-	}
-	conf_origin_of(reader, setting, &lun->options_origin);
-	settings = target_arena_array(reader->arena, lun->options_origin.key_count, sizeof(*settings));
-	for (size_t i = 0; i < lun->options_origin.key_count; i++) {
-		settings[i].key = lun->options_origin.keys[i].key;
-		if (!conf_scalar_text(reader, config_setting_get_elem(setting, (unsigned)i), &settings[i].value)) {
-			spec_problem(reader->problems, &lun->options_origin, settings[i].key,
-				     "must be a single value: a string, a number, true or false");
-			settings[i].value = "";
-		}
-	}
-	lun->settings = settings;
+	lun->settings = read_settings(reader, origin, setting, &lun->options_origin);
 	lun->setting_count = lun->options_origin.key_count;
+}
+
+void conf_read_option_files(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			    void *object)
+{
+	struct lun_spec *lun = object;
+
+	lun->option_files = read_settings(reader, origin, setting, &lun->option_files_origin);
+	lun->option_file_count = lun->option_files_origin.key_count;
 }

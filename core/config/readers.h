@@ -40,5 +40,7 @@ void conf_read_rule_luns(struct conf_reader *reader, const struct spec_origin *o
 			 void *object);
 void conf_read_options(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
 		       void *object);
+void conf_read_option_files(struct conf_reader *reader, const struct spec_origin *origin, config_setting_t *setting,
+			    void *object);
 
 #endif

@@ -123,6 +123,38 @@ int conf_parse_digests(const struct conf_key *key, void *object, const char *tex
 	return 0;
 }
 
+/* SPC-5 5.18.2.4. Nobody configures a transition: it is no state to stay in. */
+static const struct {
+	const char *name;
+	enum scsi_port_group_state state;
+} alua_states[] = {
+    {"active/optimized", SCSI_PORT_GROUP_OPTIMIZED},
+    {"active/non-optimized", SCSI_PORT_GROUP_NON_OPTIMIZED},
+    {"standby", SCSI_PORT_GROUP_STANDBY},
+    {"unavailable", SCSI_PORT_GROUP_UNAVAILABLE},
+};
+
+int conf_parse_alua_state(const struct conf_key *key, void *object, const char *text,
+			  char error[static CONF_ERROR_BYTES])
+{
+	for (size_t i = 0; i < sizeof(alua_states) / sizeof(*alua_states); i++)
+		if (!strcmp(alua_states[i].name, text)) {
+			*(enum scsi_port_group_state *)((char *)object + key->offset) = alua_states[i].state;
+			return 0;
+		}
+	snprintf(error, CONF_ERROR_BYTES,
+		 "\"%.64s\": must be active/optimized, active/non-optimized, standby or unavailable", text);
+	return -EINVAL;
+}
+
+const char *conf_alua_state_name(enum scsi_port_group_state state)
+{
+	for (size_t i = 0; i < sizeof(alua_states) / sizeof(*alua_states); i++)
+		if (alua_states[i].state == state)
+			return alua_states[i].name;
+	return "transitioning";
+}
+
 int conf_parse_mode(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES])
 {
 	uint32_t mode = 0;

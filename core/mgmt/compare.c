@@ -161,7 +161,7 @@ static bool same_groups(const struct target_spec *a, const struct target_spec *b
 	       !memcmp(a->group_tags, b->group_tags, a->group_tag_count * sizeof(*a->group_tags));
 }
 
-static bool same_group(const struct portal_group_spec *a, const struct portal_group_spec *b)
+static bool same_portals(const struct portal_group_spec *a, const struct portal_group_spec *b)
 {
 	if (a->portal_count != b->portal_count)
 		return false;
@@ -257,13 +257,17 @@ static void compare_groups(struct comparison *comparison, const struct target_co
 		const struct portal_group_spec *group = &wanted->groups[i], *before = find_group(old, group->tag);
 		struct difference difference = {0};
 
-		if (before && same_group(before, group))
+		if (before && same_portals(before, group) && before->alua_state == group->alua_state)
 			continue;
 		if (!before) {
 			add_result(comparison, "added", "portal group %u", group->tag);
 			continue;
 		}
-		difference.keys = json_pack("[s]", "portals");
+		difference.keys = json_array();
+		if (!same_portals(before, group))
+			json_array_append_new(difference.keys, json_string("portals"));
+		if (before->alua_state != group->alua_state)
+			json_array_append_new(difference.keys, json_string("alua_state"));
 		describe(add_result(comparison, "changed", "portal group %u", group->tag), &difference);
 	}
 	for (size_t i = 0; i < old->group_count; i++)

@@ -285,7 +285,8 @@ static void answer_group(struct mgmt_operation *operation)
 {
 	json_int_t tag = json_integer_value(json_object_get(operation->body, "tag"));
 
-	mgmt_answer_json(operation->request, 201, mgmt_group_view(find_group(in_force(operation), tag)));
+	mgmt_answer_json(operation->request, 201,
+			 mgmt_group_view(operation->mgmt, find_group(in_force(operation), tag)));
 }
 
 void mgmt_create_group(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)

@@ -13,6 +13,18 @@
 #include "mgmt/operation.h"
 #include "mgmt/routes.h"
 #include "rt/log.h"
+#include "target/secret_folder.h"
+
+/* A daemon that was killed may have left some of a change that never was. */
+static void sweep_secrets(const struct target_model *model)
+{
+	const struct target_state_folder *folder = target_model_state_folder(model);
+	const struct target_configuration *configuration = target_model_configuration(model);
+	const char *texts[] = {configuration->text, configuration->base ? configuration->base->text : NULL};
+
+	if (folder)
+		target_secrets_sweep(folder, texts, sizeof(texts) / sizeof(*texts));
+}
 
 int mgmt_create(const struct mgmt_options *options, struct mgmt **created, char error[static MGMT_ERROR_BYTES])
 {
@@ -30,6 +42,7 @@ int mgmt_create(const struct mgmt_options *options, struct mgmt **created, char 
 	mgmt->started_ns = rt_clock_ns();
 	mgmt->fd = -1;
 	rt_list_init(&mgmt->operations);
+	sweep_secrets(mgmt->model);
 	if (*mgmt->socket_path) {
 		mgmt->fd = mgmt_socket_open(mgmt->socket_path, daemon->api.mode, error);
 		if (mgmt->fd < 0) {

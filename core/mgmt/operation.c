@@ -12,6 +12,7 @@
 #include "config/tree.h"
 #include "mgmt/answer.h"
 #include "mgmt/routes.h"
+#include "mgmt/secrets.h"
 #include "rt/log.h"
 #include "target/check.h"
 
@@ -59,26 +60,68 @@ static void end(struct mgmt_operation *operation)
 	mgmt_check_stopped(mgmt);
 }
 
+static void answer_and_end(struct mgmt_operation *operation)
+{
+	if (!operation->outcome.status)
+		operation->answer(operation);
+	else if (operation->request)
+		mgmt_answer_error(operation->request, operation->outcome.status, operation->outcome.code, "%s",
+				  operation->outcome.message);
+	else
+		rt_log(RT_LOG_ERROR, "reload: nothing has changed: %s", operation->outcome.message);
+	end(operation);
+}
+
+static void swept(struct rt_post *post)
+{
+	answer_and_end(RT_CONTAINER_OF(post, struct mgmt_operation, swept));
+}
+
+/* Secrets that the change brought and that did not come into force, or that it took away. */
+static void sweep(struct store_job *job)
+{
+	struct mgmt_operation *operation = RT_CONTAINER_OF(job, struct mgmt_operation, job);
+	const struct target_state_folder *folder = target_model_state_folder(operation->mgmt->model);
+	const struct target_configuration *now = operation->outcome.status ? operation->old : operation->configuration;
+	const char *texts[] = {now->text, now->base ? now->base->text : NULL};
+
+	if (folder)
+		target_secrets_sweep(folder, texts, sizeof(texts) / sizeof(*texts));
+	rt_loop_post(operation->mgmt->control, &operation->swept);
+}
+
+/* It is over; `outcome` says how. */
+static void conclude(struct mgmt_operation *operation)
+{
+	if (!operation->edit || !operation->old) {
+		answer_and_end(operation);
+		return;
+	}
+	operation->job.run = sweep;
+	operation->swept.run = swept;
+	store_pool_submit_control(&operation->job);
+}
+
 void mgmt_operation_fail(struct mgmt_operation *operation, unsigned status, const char *code, const char *message)
 {
-	if (operation->request)
-		mgmt_answer_error(operation->request, status, code, "%s", message);
-	else
-		rt_log(RT_LOG_ERROR, "reload: nothing has changed: %s", message);
-	end(operation);
+	operation->outcome.status = status;
+	operation->outcome.code = code;
+	snprintf(operation->outcome.message, sizeof(operation->outcome.message), "%s", message);
+	conclude(operation);
 }
 
 void mgmt_operation_applied(struct mgmt_operation *operation)
 {
-	operation->answer(operation);
-	end(operation);
+	conclude(operation);
 }
 
 static void prepared(struct rt_post *post)
 {
 	struct mgmt_operation *operation = RT_CONTAINER_OF(post, struct mgmt_operation, prepared);
 
-	if (operation->problems_length)
+	if (operation->secret_not_kept)
+		mgmt_operation_fail(operation, 500, "state_not_kept", operation->problems);
+	else if (operation->problems_length)
 		mgmt_operation_fail(operation, 422, "invalid", operation->problems);
 	else
 		mgmt_operation_apply(operation);
@@ -128,6 +171,29 @@ static void scan_plugins(const struct daemon_spec *daemon)
 	mgmt_plugins_unlock();
 }
 
+static bool make_texts(struct mgmt_operation *operation)
+{
+	operation->text = conf_tree_text(&operation->tree, NULL);
+	if (operation->edit && operation->text) {
+		conf_state_forget_creation(&operation->tree);
+		operation->kept_text = conf_tree_text(&operation->tree, NULL);
+	}
+	return operation->text && (operation->kept_text || !operation->edit);
+}
+
+/* The texts, in which no secret stands any more. */
+static void write_texts(struct mgmt_operation *operation, struct spec_problems *problems)
+{
+	const struct target_state_folder *folder = target_model_state_folder(operation->mgmt->model);
+
+	if (operation->edit)
+		operation->secret_not_kept = mgmt_secrets_move(&operation->tree, folder, problems) != 0;
+	if (make_texts(operation))
+		return;
+	problems->report(problems->context, "out of memory");
+	problems->count++;
+}
+
 static void prepare(struct store_job *job)
 {
 	struct mgmt_operation *operation = RT_CONTAINER_OF(job, struct mgmt_operation, job);
@@ -137,7 +203,9 @@ static void prepare(struct store_job *job)
 	struct target_configuration *base = base_of(operation, &problems);
 
 	conf_init(own);
-	conf_read_text(operation->edit ? "request" : TARGET_STATE_FILE, operation->text, own, &problems);
+	write_texts(operation, &problems);
+	if (!problems.count)
+		conf_read_text(operation->edit ? "request" : TARGET_STATE_FILE, operation->text, own, &problems);
 	operation->configuration = own;
 	if (!problems.count) {
 		target_configuration_merge(own, base, &warnings);
@@ -154,16 +222,6 @@ static void prepare(struct store_job *job)
 
 /* ---- Edit ------------------------------------------------------------------------------------------------------- */
 
-static bool make_texts(struct mgmt_operation *operation)
-{
-	operation->text = conf_tree_text(&operation->tree, NULL);
-	if (operation->edit && operation->text) {
-		conf_state_forget_creation(&operation->tree);
-		operation->kept_text = conf_tree_text(&operation->tree, NULL);
-	}
-	return operation->text && (operation->kept_text || !operation->edit);
-}
-
 static void begin(struct mgmt_operation *operation)
 {
 	struct target_configuration *configuration = target_model_configuration(operation->mgmt->model);
@@ -174,10 +232,6 @@ static void begin(struct mgmt_operation *operation)
 	}
 	if (operation->edit && !operation->edit(operation)) {
 		end(operation);
-		return;
-	}
-	if (!make_texts(operation)) {
-		mgmt_operation_fail(operation, 500, "internal", "out of memory");
 		return;
 	}
 	operation->old = target_configuration_hold(configuration);

@@ -32,13 +32,19 @@ struct mgmt_operation {
 	config_t tree;
 	/* On its way. */
 	char *text, *kept_text; /* with how to create stores, and without */
+	bool secret_not_kept;	/* the state folder is to blame */
+	struct {
+		unsigned status; /* 0: the change is in force */
+		const char *code;
+		char message[MGMT_PROBLEMS_BYTES];
+	} outcome;
 	struct target_configuration *configuration, *old;
 	struct target_configuration *between; /* on the way from the old one to it, without what is to be opened anew */
 	json_t *warnings;		      /* of a reload; array of strings */
 	char problems[MGMT_PROBLEMS_BYTES];
 	size_t problems_length;
 	struct store_job job;
-	struct rt_post prepared;
+	struct rt_post prepared, swept;
 	struct target_change change;
 	struct target_change failed; /* while the old configuration is brought back */
 };

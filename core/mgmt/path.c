@@ -37,6 +37,13 @@ static int decode(char *part)
 	return 0;
 }
 
+int mgmt_path_decode_value(char *text)
+{
+	for (char *plus = text; (plus = strchr(plus, '+'));)
+		*plus = ' ';
+	return decode(text);
+}
+
 int mgmt_path_split(char *text, struct mgmt_path *path)
 {
 	char *part;

@@ -24,6 +24,11 @@ mgmt_route_handler mgmt_get_sessions, mgmt_get_session, mgmt_delete_session;
 /* edits.c */
 mgmt_route_handler mgmt_create_target, mgmt_delete_target, mgmt_create_lun, mgmt_delete_lun, mgmt_create_group,
     mgmt_delete_group;
+/* access.c, initiators.c, users.c */
+mgmt_route_handler mgmt_change_target, mgmt_get_initiators, mgmt_allow_initiator, mgmt_change_initiator,
+    mgmt_deny_initiator, mgmt_get_users, mgmt_add_user, mgmt_delete_user;
+/* group_state.c */
+mgmt_route_handler mgmt_change_group;
 /* unit_verbs.c */
 mgmt_route_handler mgmt_change_lun;
 /* reload.c */

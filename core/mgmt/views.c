@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/effective.h"
+#include "config/text.h"
 #include "config/tree.h"
 #include "iscsi/registry.h"
 #include "mgmt/answer.h"
@@ -84,8 +85,10 @@ json_t *mgmt_target_view(struct mgmt *mgmt, const struct target_spec *target)
 
 	for (size_t i = 0; i < target->group_tag_count; i++)
 		json_array_append_new(groups, json_integer(target->group_tags[i]));
-	view = json_pack("{sssssosIso}", "name", target->name, "alias", target->alias, "portal_groups", groups,
-			 "sessions", (json_int_t)count_sessions(target->name), "luns", luns_view(mgmt, target));
+	view = json_pack("{sssssssssosIso}", "name", target->name, "alias", target->alias, "auth",
+			 target->authentication.required ? "chap" : "none", "access",
+			 target->restricted ? "list" : "any", "portal_groups", groups, "sessions",
+			 (json_int_t)count_sessions(target->name), "luns", luns_view(mgmt, target));
 	if (view)
 		set_origin(view, target->made_by_api, &target->origin);
 	return view;
@@ -129,7 +132,7 @@ void mgmt_get_lun(struct mgmt *mgmt, struct mgmt_request *request, const struct 
 
 /* ---- Portal groups ---------------------------------------------------------------------------------------------- */
 
-json_t *mgmt_group_view(const struct portal_group_spec *group)
+json_t *mgmt_group_view(struct mgmt *mgmt, const struct portal_group_spec *group)
 {
 	json_t *portals = json_array(), *view;
 
@@ -143,7 +146,8 @@ json_t *mgmt_group_view(const struct portal_group_spec *group)
 			json_object_set_new(portal, "advertise", json_string(group->portals[i].advertise));
 		json_array_append_new(portals, portal);
 	}
-	view = json_pack("{siso}", "tag", (int)group->tag, "portals", portals);
+	view = json_pack("{sisoss}", "tag", (int)group->tag, "portals", portals, "alua_state",
+			 conf_alua_state_name(target_model_group_state(mgmt->model, group)));
 	if (view)
 		set_origin(view, group->made_by_api, &group->origin);
 	return view;
@@ -156,7 +160,7 @@ void mgmt_get_groups(struct mgmt *mgmt, struct mgmt_request *request, const stru
 
 	(void)path;
 	for (size_t i = 0; i < configuration->group_count; i++)
-		json_array_append_new(list, mgmt_group_view(&configuration->groups[i]));
+		json_array_append_new(list, mgmt_group_view(mgmt, &configuration->groups[i]));
 	mgmt_answer_json(request, 200, json_pack("{so}", "portal_groups", list));
 }
 
@@ -165,7 +169,7 @@ void mgmt_get_group(struct mgmt *mgmt, struct mgmt_request *request, const struc
 	const struct portal_group_spec *group = mgmt_find_group(mgmt, request, path->parts[2]);
 
 	if (group)
-		mgmt_answer_json(request, 200, mgmt_group_view(group));
+		mgmt_answer_json(request, 200, mgmt_group_view(mgmt, group));
 }
 
 /* ---- The daemon ------------------------------------------------------------------------------------------------- */

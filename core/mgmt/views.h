@@ -11,6 +11,6 @@
 
 json_t *mgmt_target_view(struct mgmt *mgmt, const struct target_spec *target);
 json_t *mgmt_lun_view(struct mgmt *mgmt, const struct lun_spec *lun);
-json_t *mgmt_group_view(const struct portal_group_spec *group);
+json_t *mgmt_group_view(struct mgmt *mgmt, const struct portal_group_spec *group);
 
 #endif

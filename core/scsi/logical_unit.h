@@ -78,13 +78,14 @@ struct scsi_target_port {
 struct scsi_port_group {
 	uint16_t tag;
 	enum scsi_port_group_state state;
+	bool keep; /* if the unit knows the group already, it stays as it is, also as SET TARGET PORT GROUPS made it */
 	const struct scsi_target_port *ports; /* of all targets that map the unit and have the portal group */
 	size_t port_count;
 };
 
-/* Control thread: all of the unit's groups; what was set by SET TARGET PORT GROUPS is replaced.  If a state differs,
- * every nexus is told: ASYMMETRIC ACCESS STATE CHANGED.  Copies everything.  0 or -ENOMEM.  Not called at all: the
- * groups and ports of the nexuses that use the unit, active/optimized. */
+/* Control thread: all of the unit's groups; what was set by SET TARGET PORT GROUPS is replaced unless `keep`.  If a
+ * state differs, every nexus is told: ASYMMETRIC ACCESS STATE CHANGED.  Copies everything.  0 or -ENOMEM.  Not called
+ * at all: the groups and ports of the nexuses that use the unit, active/optimized. */
 int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const struct scsi_port_group *groups,
 				      size_t count);
 

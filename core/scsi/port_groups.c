@@ -149,6 +149,17 @@ static bool states_differ(struct scsi_port_groups *before, const struct scsi_por
 	return false;
 }
 
+static void keep_states(struct scsi_port_groups *groups, struct scsi_port_groups *before,
+			const struct scsi_port_group *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct scsi_known_group *old = from[i].keep ? scsi_port_groups_find(before, from[i].tag) : NULL;
+
+		if (old != NULL)
+			*scsi_port_groups_find(groups, from[i].tag) = *old;
+	}
+}
+
 int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const struct scsi_port_group *from, size_t count)
 {
 	struct scsi_port_groups groups = {0}, old;
@@ -162,6 +173,7 @@ int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const stru
 		return -ENOMEM;
 	}
 	pthread_mutex_lock(&unit->mutex);
+	keep_states(&groups, &unit->port_groups, from, count);
 	changed = states_differ(&unit->port_groups, &groups);
 	old = unit->port_groups;
 	unit->port_groups = groups;

@@ -56,6 +56,8 @@ struct store_values {
 int store_values_parse(const struct store_plugin *plugin, const struct store_setting *settings, size_t count,
 		       struct store_values *out, char error[static STORE_ERROR_BYTES]);
 void store_values_free(struct store_values *values);
+/* Whether the plugin declares the option as one whose value nobody may see. */
+bool store_option_is_secret(const struct store_plugin *plugin, const char *key);
 
 /* Sizes as people write them: digits and an optional K, M, G, T or P (powers of 1024).  0, -EINVAL or -ERANGE. */
 int store_parse_size(const char *text, uint64_t *bytes);

@@ -117,6 +117,13 @@ static const struct tgtkit_option *find_option(const struct tgtkit_plugin *plugi
 	return found;
 }
 
+bool store_option_is_secret(const struct store_plugin *plugin, const char *key)
+{
+	const struct tgtkit_option *option = find_option(plugin->descriptor, key);
+
+	return option && (option->flags & TGTKIT_OPTION_SECRET);
+}
+
 static void list_keys(const struct tgtkit_plugin *plugin, char *text, size_t capacity)
 {
 	size_t used = 0;

@@ -172,6 +172,7 @@ static void publish(struct target_change *change)
 	struct iscsi_directory *directory = change->directory;
 
 	change->directory = NULL;
+	target_alua_apply(change->model, change->configuration, change->units);
 	change->applied.run = directory_applied;
 	iscsi_server_publish(directory, &change->applied);
 }

@@ -9,6 +9,42 @@
 #include "target/check.h"
 #include "target/differ.h"
 #include "target/identity.h"
+#include "target/secret.h"
+
+static bool has_setting(const struct store_setting *settings, size_t count, const char *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(settings[i].key, key))
+			return true;
+	return false;
+}
+
+/* From now on they are settings like the others. */
+static void read_option_files(struct lun_spec *lun, struct target_arena *arena, struct spec_problems *problems)
+{
+	struct store_setting *all =
+	    target_arena_array(arena, lun->setting_count + lun->option_file_count, sizeof(*all));
+	char error[TARGET_SECRET_ERROR_BYTES];
+
+	if (!lun->option_file_count)
+		return;
+	if (lun->setting_count)
+		memcpy(all, lun->settings, lun->setting_count * sizeof(*all));
+	for (size_t i = 0; i < lun->option_file_count; i++) {
+		const struct store_setting *file = &lun->option_files[i];
+		struct store_setting *setting = &all[lun->setting_count];
+
+		setting->key = file->key;
+		if (has_setting(lun->settings, lun->setting_count, file->key))
+			spec_problem(problems, &lun->option_files_origin, file->key, "stands in options, too");
+		else if (target_secret_text(file->value, arena, &setting->value, error))
+			spec_problem(problems, &lun->option_files_origin, file->key, "%s: %s", file->value, error);
+		else
+			lun->setting_count++;
+		lun->settings = all;
+	}
+	lun->option_file_count = 0;
+}
 
 /* The plugin host's complaint does not say where its option stands: the culprit is the one without which the complaint
  * is another. */
@@ -123,6 +159,7 @@ static void check_lun_unit(struct target_configuration *configuration, const str
 	char error[STORE_ERROR_BYTES], canonical[TARGET_PATH_BYTES];
 	struct unit_spec found = {0}, *unit;
 
+	read_option_files(lun, &configuration->arena, problems);
 	if (store_plugins_resolve(lun->path, *lun->backend ? lun->backend : NULL, &found.plugin, &found.plugin_path,
 				  error)) {
 		spec_problem(problems, &lun->origin, *lun->backend ? "backend" : "path", "%s", error);

@@ -70,12 +70,18 @@ void target_model_free(struct target_model *model)
 	free(model->units);
 	target_configuration_drop(model->configuration);
 	target_ledger_close(&model->ledger);
+	target_alua_free(model);
 	free(model);
 }
 
 struct target_configuration *target_model_configuration(const struct target_model *model)
 {
 	return model->configuration;
+}
+
+const struct target_state_folder *target_model_state_folder(const struct target_model *model)
+{
+	return model->ledger.is_kept ? &model->ledger.folder : NULL;
 }
 
 struct target_unit *target_model_unit(const struct target_model *model, const struct lun_spec *lun)
@@ -318,8 +324,10 @@ static void ledger_saved(struct target_ledger_save *save)
 		rt_log(RT_LOG_ERROR, "%s", save->error);
 	if (!status)
 		status = start_server(model);
-	if (!status)
+	if (!status) {
+		target_alua_apply(model, model->configuration, model->units);
 		status = publish(model, directory_applied);
+	}
 	if (status)
 		finish_start(model, status);
 }

@@ -8,6 +8,7 @@
 
 #include "rt/list.h"
 #include "rt/loop.h"
+#include "scsi/logical_unit.h"
 #include "target/ledger.h"
 #include "target/spec.h"
 
@@ -43,6 +44,8 @@ void target_model_stop(struct target_model *model, void (*stopped)(void *context
 
 /* The configuration in force.  Valid until the next change is done; or hold it. */
 struct target_configuration *target_model_configuration(const struct target_model *model);
+/* NULL: none is kept. */
+const struct target_state_folder *target_model_state_folder(const struct target_model *model);
 /* The unit of a LUN of the configuration in force; NULL: not made yet (the model has not started). */
 struct target_unit *target_model_unit(const struct target_model *model, const struct lun_spec *lun);
 
@@ -53,6 +56,13 @@ struct target_change_failure {
 	bool as_before; /* the LUN is served, but as it was before */
 	const char *reason;
 };
+
+/* The asymmetric access state of a portal group of the configuration in force: as configured, or as set since. */
+enum scsi_port_group_state target_model_group_state(const struct target_model *model,
+						    const struct portal_group_spec *group);
+/* Sets it until the next start, or until the group's configured state is changed; every nexus that reaches a unit
+ * through a group of another state is told.  -ENOENT: no such group; -ENOMEM. */
+int target_model_set_group_state(struct target_model *model, uint16_t tag, enum scsi_port_group_state state);
 
 /* A change from the configuration in force to another one: what is the same in both is not touched; what is new is
  * prepared (stores opened, portals bound), the change is made durable, published, and what is gone is flushed and

@@ -6,6 +6,7 @@
 #define TGTKIT_TARGET_MODEL_PRIVATE_H
 
 #include "iscsi/server.h"
+#include "target/alua.h"
 #include "target/model.h"
 #include "target/unit.h"
 
@@ -17,9 +18,11 @@ struct target_model {
 	size_t unit_count;
 	struct rt_list retiring; /* units that are in no configuration any more, target_unit.in_retiring */
 	struct rt_list portals;	 /* of struct model_portal */
-	struct rt_timer timer;	 /* of the start or the stop */
-	size_t outstanding;	 /* units that have yet to call back */
-	bool is_stuck;		 /* a unit's open has not come back in time */
+	struct target_alua_override *overrides;
+	size_t override_count;
+	struct rt_timer timer; /* of the start or the stop */
+	size_t outstanding;    /* units that have yet to call back */
+	bool is_stuck;	       /* a unit's open has not come back in time */
 	/* start */
 	struct target_ledger_save save;
 	struct rt_post applied;

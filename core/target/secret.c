@@ -32,13 +32,13 @@ static int check_file(const struct stat *status, char error[static TARGET_SECRET
 	return -EPERM;
 }
 
-/* Bytes read, at most one more than TEXT_BYTES - 1 would hold a legal secret; or negative errno. */
-static ssize_t read_all(int fd, char text[static TEXT_BYTES])
+/* Bytes read, `size` at most; or negative errno. */
+static ssize_t read_all(int fd, char *text, size_t size)
 {
 	size_t length = 0;
 
-	while (length < TEXT_BYTES) {
-		ssize_t count = read(fd, text + length, TEXT_BYTES - length);
+	while (length < size) {
+		ssize_t count = read(fd, text + length, size - length);
 
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -94,26 +94,68 @@ static int take_text(char *text, size_t length, uint8_t secret[static ISCSI_CHAP
 	return -EINVAL;
 }
 
-int target_secret_read(const char *path, uint8_t secret[static ISCSI_CHAP_LARGEST_SECRET_BYTES],
-		       char error[static TARGET_SECRET_ERROR_BYTES])
+/* The bytes of a file that nobody else may read, `size` at most, or negative errno with `error`. */
+static ssize_t read_protected(const char *path, char *text, size_t size, char error[static TARGET_SECRET_ERROR_BYTES])
 {
 	/* Not to wait for the other end of a pipe that somebody has put there. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), result;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat status;
-	char text[TEXT_BYTES + 1];
-	ssize_t length = -1;
+	ssize_t length;
 
 	if (fd < 0 || fstat(fd, &status)) {
-		result = -errno;
+		length = -errno;
 		snprintf(error, TARGET_SECRET_ERROR_BYTES, "cannot be opened: %s", strerror(errno));
-	} else if (!(result = check_file(&status, error))) {
-		length = read_all(fd, text);
+	} else if (!(length = check_file(&status, error))) {
+		length = read_all(fd, text, size);
 		if (length < 0)
 			snprintf(error, TARGET_SECRET_ERROR_BYTES, "cannot be read: %s", strerror((int)-length));
-		result = length < 0 ? (int)length : take_text(text, (size_t)length, secret, error);
-		explicit_bzero(text, sizeof(text));
 	}
 	if (fd >= 0)
 		close(fd);
+	return length;
+}
+
+int target_secret_read(const char *path, uint8_t secret[static ISCSI_CHAP_LARGEST_SECRET_BYTES],
+		       char error[static TARGET_SECRET_ERROR_BYTES])
+{
+	char text[TEXT_BYTES + 1];
+	ssize_t length = read_protected(path, text, TEXT_BYTES, error);
+	int result = length < 0 ? (int)length : take_text(text, (size_t)length, secret, error);
+
+	explicit_bzero(text, sizeof(text));
 	return result;
+}
+
+int target_secret_check(const char *given, char error[static TARGET_SECRET_ERROR_BYTES])
+{
+	uint8_t secret[ISCSI_CHAP_LARGEST_SECRET_BYTES];
+	char text[TEXT_BYTES + 1];
+	size_t length = strlen(given);
+	int result;
+
+	/* Longer ones are cut, and still too long. */
+	length = length < TEXT_BYTES ? length : TEXT_BYTES;
+	memcpy(text, given, length);
+	result = take_text(text, length, secret, error);
+	explicit_bzero(text, sizeof(text));
+	explicit_bzero(secret, sizeof(secret));
+	return result < 0 ? result : 0;
+}
+
+int target_secret_text(const char *path, struct target_arena *arena, const char **value,
+		       char error[static TARGET_SECRET_ERROR_BYTES])
+{
+	char *text = target_arena_zalloc(arena, TARGET_SECRET_TEXT_BYTES + 2);
+	ssize_t length = read_protected(path, text, TARGET_SECRET_TEXT_BYTES + 1, error);
+
+	if (length < 0)
+		return (int)length;
+	if (length > 0 && text[length - 1] == '\n')
+		text[--length] = '\0';
+	*value = text;
+	if ((size_t)length == strlen(text) && length > 0 && length <= (ssize_t)TARGET_SECRET_TEXT_BYTES)
+		return 0;
+	snprintf(error, TARGET_SECRET_ERROR_BYTES, "is empty, longer than %u bytes, or has a zero byte",
+		 TARGET_SECRET_TEXT_BYTES);
+	return -EINVAL;
 }

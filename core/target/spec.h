@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "iscsi/directory.h"
+#include "scsi/logical_unit.h"
 #include "store/plugins.h"
 #include "target/arena.h"
 
@@ -61,6 +62,7 @@ struct portal_group_spec {
 	struct spec_origin origin;
 	bool made_by_api;
 	uint16_t tag;
+	enum scsi_port_group_state alua_state;
 	struct portal_spec *portals;
 	size_t portal_count;
 };
@@ -72,7 +74,7 @@ struct lun_features_spec {
 struct unit_spec;
 
 struct lun_spec {
-	struct spec_origin origin, options_origin;
+	struct spec_origin origin, options_origin, option_files_origin;
 	uint16_t lun;
 	const char *path, *backend; /* backend "": by the path's prefix */
 	uint64_t size_bytes;
@@ -83,6 +85,8 @@ struct lun_spec {
 	struct lun_features_spec features;
 	const struct store_setting *settings; /* the plugin's own options */
 	size_t setting_count;
+	const struct store_setting *option_files; /* likewise, each value a file that holds it */
+	size_t option_file_count;
 	/* Filled by target_check */
 	struct unit_spec *unit;
 };

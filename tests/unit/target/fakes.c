@@ -255,6 +255,15 @@ void scsi_logical_unit_set_available(struct scsi_logical_unit *unit, bool availa
 	unit->available = available;
 }
 
+int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const struct scsi_port_group *groups,
+				      size_t count)
+{
+	(void)unit;
+	(void)groups;
+	(void)count;
+	return 0;
+}
+
 void scsi_logical_unit_quiesce(struct scsi_logical_unit *unit, struct scsi_unit_quiesce *quiesce)
 {
 	ck_assert(unit->exists);
