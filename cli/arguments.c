@@ -11,6 +11,7 @@
 
 #include "client.h"
 #include "commands.h"
+#include "secret_input.h"
 
 void usage_fail(const char *format, ...)
 {
@@ -50,6 +51,17 @@ enum {
 	OPTION_WATCH,
 	OPTION_INTERVAL,
 	OPTION_ROUNDS,
+	OPTION_ACCESS,
+	OPTION_AUTH,
+	OPTION_ADDRESS,
+	OPTION_LUN,
+	OPTION_POSITION,
+	OPTION_REPLACE,
+	OPTION_SECRET_FILE,
+	OPTION_INITIATOR,
+	OPTION_MUTUAL,
+	OPTION_STATE,
+	OPTION_OPTION_FILE,
 	OPTION_VERSION,
 	OPTION_HELP,
 };
@@ -71,21 +83,62 @@ static const struct option long_options[] = {
     {"watch", no_argument, NULL, OPTION_WATCH},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"rounds", required_argument, NULL, OPTION_ROUNDS},
+    {"access", required_argument, NULL, OPTION_ACCESS},
+    {"auth", required_argument, NULL, OPTION_AUTH},
+    {"address", required_argument, NULL, OPTION_ADDRESS},
+    {"lun", required_argument, NULL, OPTION_LUN},
+    {"position", required_argument, NULL, OPTION_POSITION},
+    {"replace", no_argument, NULL, OPTION_REPLACE},
+    {"secret-file", required_argument, NULL, OPTION_SECRET_FILE},
+    {"initiator", required_argument, NULL, OPTION_INITIATOR},
+    {"mutual", no_argument, NULL, OPTION_MUTUAL},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"option-file", required_argument, NULL, OPTION_OPTION_FILE},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
     {0},
 };
 
-static void take_option(json_t *object, const char *text)
+static void take_option(json_t *object, const char *text, bool from_file)
 {
 	const char *equals = strchr(text, '=');
 	char key[128];
 
 	if (!equals || equals == text || (size_t)(equals - text) >= sizeof(key))
-		usage_fail("--option must be KEY=VALUE, not \"%s\"", text);
+		usage_fail(from_file ? "--option-file must be KEY=FILE, not \"%s\""
+				     : "--option must be KEY=VALUE, not \"%s\"",
+			   text);
 	snprintf(key, sizeof(key), "%.*s", (int)(equals - text), text);
-	if (json_object_set_new(object, key, json_string(equals + 1)))
+	if (json_object_set_new(object, key, from_file ? secret_input_read_text(equals + 1) : json_string(equals + 1)))
 		usage_fail("--option: \"%s\" is no UTF-8", text);
+}
+
+/* Of access rules, users and portal groups.  false: it is none of them. */
+static bool take_access(struct arguments *arguments, int option)
+{
+	const struct {
+		int option;
+		const char **text;
+	} texts[] = {
+	    {OPTION_ACCESS, &arguments->access},
+	    {OPTION_AUTH, &arguments->auth},
+	    {OPTION_ADDRESS, &arguments->address},
+	    {OPTION_POSITION, &arguments->position},
+	    {OPTION_SECRET_FILE, &arguments->secret_file},
+	    {OPTION_INITIATOR, &arguments->initiator},
+	    {OPTION_STATE, &arguments->state},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		if (texts[i].option == option) {
+			*texts[i].text = optarg;
+			return true;
+		}
+	if (option == OPTION_LUN)
+		json_array_append_new(arguments->luns, json_integer(arguments_number(optarg, "--lun", 16383)));
+	arguments->replace |= option == OPTION_REPLACE;
+	arguments->mutual |= option == OPTION_MUTUAL;
+	return option == OPTION_LUN || option == OPTION_REPLACE || option == OPTION_MUTUAL;
 }
 
 static void take_output(struct arguments *arguments)
@@ -145,7 +198,10 @@ static void take(struct arguments *arguments, int option)
 		arguments->size = optarg;
 		break;
 	case OPTION_OPTION:
-		take_option(arguments->options, optarg);
+		take_option(arguments->options, optarg, false);
+		break;
+	case OPTION_OPTION_FILE:
+		take_option(arguments->options, optarg, true);
 		break;
 	case OPTION_ALIAS:
 		arguments->alias = optarg;
@@ -169,7 +225,8 @@ static void take(struct arguments *arguments, int option)
 		json_array_append_new(arguments->groups, json_integer(arguments_number(optarg, "--tpgt", 65535)));
 		break;
 	default:
-		take_switch(arguments, option);
+		if (!take_access(arguments, option))
+			take_switch(arguments, option);
 	}
 }
 
@@ -177,7 +234,7 @@ void arguments_parse(int argc, char **argv, struct arguments *arguments)
 {
 	int option;
 
-	*arguments = (struct arguments){.options = json_object(), .groups = json_array()};
+	*arguments = (struct arguments){.options = json_object(), .groups = json_array(), .luns = json_array()};
 	while ((option = getopt_long(argc, argv, "o:", long_options, NULL)) != -1)
 		take(arguments, option);
 	for (int i = optind; i < argc; i++) {

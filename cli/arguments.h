@@ -15,9 +15,11 @@ struct arguments {
 	const char *positions[ARGUMENTS_POSITIONS];
 	size_t count;
 	bool json; /* -o json */
-	bool force, shrink, create, read_only, watch;
+	bool force, shrink, create, read_only, watch, replace, mutual;
 	const char *size, *alias, *backend, *block_size, *serial, *interval, *rounds;
-	json_t *options; /* --option KEY=VALUE, an object */
+	const char *access, *auth, *address, *position, *secret_file, *initiator, *state;
+	json_t *options; /* --option KEY=VALUE and --option-file KEY=FILE, an object */
+	json_t *luns;	 /* --lun NUMBER, an array */
 	json_t *groups;	 /* --tpgt TAG, an array */
 };
 

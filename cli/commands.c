@@ -15,6 +15,7 @@ static const struct verb {
     {"target", "list", 0, 0, "", target_list},
     {"target", "show", 1, 1, "IQN", target_show},
     {"target", "create", 1, 1, "IQN", target_create},
+    {"target", "set", 1, 1, "IQN [--access any|list] [--auth none|chap] [--alias TEXT]", target_set},
     {"target", "delete", 1, 1, "IQN [--force]", target_delete},
     {"lun", "list", 0, 1, "[IQN]", lun_list},
     {"lun", "show", 2, 2, "IQN LUN", lun_show},
@@ -25,7 +26,16 @@ static const struct verb {
     {"lun", "offline", 2, 2, "IQN LUN", lun_offline},
     {"tpgt", "list", 0, 0, "", tpgt_list},
     {"tpgt", "create", 2, ARGUMENTS_POSITIONS, "TAG ADDRESS[:PORT]...", tpgt_create},
+    {"tpgt", "state", 2, 2, "TAG STATE", tpgt_state},
     {"tpgt", "delete", 1, 1, "TAG", tpgt_delete},
+    {"initiator", "list", 1, 1, "IQN", initiator_list},
+    {"initiator", "allow", 2, 2,
+     "IQN INITIATOR [--address RANGE] [--lun NUMBER]... [--read-only] [--position NUMBER | --replace]",
+     initiator_allow},
+    {"initiator", "deny", 2, 2, "IQN INITIATOR [--address RANGE]", initiator_deny},
+    {"user", "list", 1, 1, "IQN", user_list},
+    {"user", "add", 2, 2, "IQN USER [--secret-file FILE] [--initiator PATTERN | --mutual]", user_add},
+    {"user", "delete", 2, 2, "IQN USER [--initiator PATTERN | --mutual]", user_delete},
     {"session", "list", 0, 0, "", session_list},
     {"session", "drop", 1, 1, "ID", session_drop},
     {"stats", NULL, 0, 0, "[--watch [--interval SECONDS] [--rounds NUMBER]]", stats_show},
@@ -45,12 +55,19 @@ const char *commands_help(void)
 	return "Usage: tgtkit [-o table|json] [--socket PATH] NOUN VERB [ARGUMENT...]\n"
 	       "\n"
 	       "  target   list | show IQN | create IQN [--alias TEXT] [--tpgt TAG]... | delete IQN [--force]\n"
+	       "           set IQN [--access any|list] [--auth none|chap] [--alias TEXT]   (create takes these, too)\n"
 	       "  lun      list [IQN] | show IQN LUN | delete IQN LUN [--force] | online IQN LUN | offline IQN LUN\n"
 	       "           create IQN LUN PATH [--size SIZE --create] [--option KEY=VALUE]... [--backend NAME]\n"
-	       "                  [--block-size BYTES] [--serial TEXT] [--read-only]   (LUN auto: the lowest free "
+	       "                  [--option-file KEY=FILE]... [--block-size BYTES] [--serial TEXT] [--read-only]   "
+	       "(LUN auto: the lowest free "
 	       "one)\n"
 	       "           resize IQN LUN SIZE [--shrink]\n"
-	       "  tpgt     list | create TAG ADDRESS[:PORT]... | delete TAG\n"
+	       "  initiator  list IQN | deny IQN INITIATOR [--address RANGE]\n"
+	       "           allow IQN INITIATOR [--address RANGE] [--lun NUMBER]... [--read-only]\n"
+	       "                 [--position NUMBER | --replace]   (INITIATOR may be a pattern: iqn.*:host?)\n"
+	       "  user     list IQN | delete IQN USER [--initiator PATTERN | --mutual]\n"
+	       "           add IQN USER [--secret-file FILE] [--initiator PATTERN | --mutual]   (secret: stdin)\n"
+	       "  tpgt     list | create TAG ADDRESS[:PORT]... [--state STATE] | state TAG STATE | delete TAG\n"
 	       "  session  list | drop ID\n"
 	       "  plugin   list | info NAME | check FILE | rescan\n"
 	       "  config   show | save FILE | reload | check [FILE]\n"

@@ -17,6 +17,8 @@ typedef int command(const struct arguments *arguments, const char *const *words,
 /* object_commands.c */
 command target_list, target_show, target_create, target_delete, lun_list, lun_show, lun_create, lun_delete, lun_resize,
     lun_online, lun_offline, tpgt_list, tpgt_create, tpgt_delete, session_list, session_drop;
+/* access_commands.c */
+command target_set, initiator_list, initiator_allow, initiator_deny, user_list, user_add, user_delete, tpgt_state;
 /* stats_command.c */
 command stats_show;
 /* plugin_commands.c */

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
 	status = commands_run(&arguments);
 	json_decref(arguments.options);
 	json_decref(arguments.groups);
+	json_decref(arguments.luns);
 	curl_global_cleanup();
 	if (fflush(stdout) || ferror(stdout))
 		client_fail("the output cannot be written: %m");

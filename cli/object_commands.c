@@ -75,6 +75,8 @@ int target_create(const struct arguments *arguments, const char *const *words, s
 	(void)count;
 	set_text(body, "name", words[0]);
 	set_text(body, "alias", arguments->alias);
+	set_text(body, "access", arguments->access);
+	set_text(body, "auth", arguments->auth);
 	if (json_array_size(arguments->groups))
 		json_object_set(body, "portal_groups", arguments->groups);
 	return show_done(arguments, client_request("POST", body, "/v1/targets"));
@@ -202,6 +204,7 @@ int tpgt_list(const struct arguments *arguments, const char *const *words, size_
 {
 	static const struct table_column columns[] = {
 	    {"TAG", "tag", true, NULL},
+	    {"STATE", "alua_state", false, NULL},
 	    {"PORTALS", "portals", false, table_format_portals},
 	    {"ORIGIN", "origin", false, NULL},
 	    {0},
@@ -214,15 +217,13 @@ int tpgt_list(const struct arguments *arguments, const char *const *words, size_
 
 int tpgt_create(const struct arguments *arguments, const char *const *words, size_t count)
 {
-	json_t *portals = json_array();
+	json_t *portals = json_array(), *body;
 
 	for (size_t i = 1; i < count; i++)
 		json_array_append_new(portals, json_string(words[i]));
-	return show_done(arguments,
-			 client_request("POST",
-					json_pack("{sIso}", "tag", arguments_number(words[0], "TAG", LARGEST_TAG),
-						  "portals", portals),
-					"/v1/portal-groups"));
+	body = json_pack("{sIso}", "tag", arguments_number(words[0], "TAG", LARGEST_TAG), "portals", portals);
+	set_text(body, "alua_state", arguments->state);
+	return show_done(arguments, client_request("POST", body, "/v1/portal-groups"));
 }
 
 int tpgt_delete(const struct arguments *arguments, const char *const *words, size_t count)
