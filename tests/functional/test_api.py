@@ -126,9 +126,46 @@ def walk_targets(walk, folder):
     walk(200, "DELETE", lun, iqn=MADE, lun=0)
 
 
+def walk_access(walk):
+    one, rules, users = "/v1/targets/{iqn}", "/v1/targets/{iqn}/initiators", "/v1/targets/{iqn}/users"
+    for template, added in ((rules, {"name": "iqn.*"}), (users, {"user": "alice", "secret": "a secret of alice"})):
+        walk(201, "POST", template, added, iqn=MADE)
+        walk(200, "GET", template, iqn=MADE)
+        walk(400, "POST", template, "{", iqn=MADE)
+        walk(404, "POST", template, added, iqn=OTHER)
+        walk(404, "GET", template, iqn=OTHER)
+        walk(409, "POST", template, added, iqn=MADE)
+        walk(413, "POST", template, b"x" * ((1 << 20) + 1), iqn=MADE)
+        walk(422, "POST", template, {"colour": "red"}, iqn=MADE)
+    walk(200, "PATCH", rules, {"read_only": True}, "?name=iqn.*", iqn=MADE)
+    walk(400, "PATCH", rules, "{", "?name=iqn.*", iqn=MADE)
+    walk(404, "PATCH", rules, {"read_only": True}, iqn=MADE)
+    walk(409, "PATCH", rules, {"read_only": True}, iqn=daemon.TARGET)
+    walk(413, "PATCH", rules, b"x" * ((1 << 20) + 1), "?name=iqn.*", iqn=MADE)
+    walk(422, "PATCH", rules, {"name": "x"}, "?name=iqn.*", iqn=MADE)
+    walk(422, "DELETE", rules, query="?name=iqn.*&address=x", iqn=MADE)
+    walk(404, "DELETE", rules, query="?name=y", iqn=MADE)
+    walk(409, "DELETE", rules, query="?name=y", iqn=daemon.TARGET)
+    walk(200, "DELETE", rules, query="?name=iqn.*", iqn=MADE)
+    walk(404, "DELETE", users, query="?user=bob", iqn=MADE)
+    walk(409, "DELETE", users, query="?user=bob", iqn=daemon.TARGET)
+    walk(422, "DELETE", users, iqn=MADE)
+    walk(200, "DELETE", users, query="?user=alice", iqn=MADE)
+    assert walk(200, "PATCH", one, {"access": "list", "auth": "chap"}, iqn=MADE)["access"] == "list"
+    walk(400, "PATCH", one, "{", iqn=MADE)
+    walk(404, "PATCH", one, {}, iqn=OTHER)
+    walk(409, "PATCH", one, {"access": "list"}, iqn=daemon.TARGET)
+    walk(413, "PATCH", one, b"x" * ((1 << 20) + 1), iqn=MADE)
+    walk(422, "PATCH", one, {"access": "some"}, iqn=MADE)
+
+
 def walk_groups(walk):
     groups, group = "/v1/portal-groups", "/v1/portal-groups/{tag}"
     walk(201, "POST", groups, {"tag": 2, "portals": ["127.0.0.1:0"]})
+    assert walk(200, "PATCH", group, {"alua_state": "standby"}, tag=2)["alua_state"] == "standby"
+    walk(400, "PATCH", group, "{", tag=2)
+    walk(404, "PATCH", group, {"alua_state": "standby"}, tag=3)
+    walk(422, "PATCH", group, {"alua_state": "asleep"}, tag=2)
     walk(400, "POST", groups, "")
     walk(409, "POST", groups, {"tag": 2, "portals": ["127.0.0.1:0"]})
     walk(422, "POST", groups, {"tag": 3, "portals": ["nowhere"]})
@@ -164,6 +201,7 @@ def test_every_path_and_status_of_the_description(running):
     walk = Walker(running.api)
     walk_reads(walk)
     walk_targets(walk, running.folder)
+    walk_access(walk)
     walk_groups(walk)
     walk_sessions(walk, running)
     walk(200, "DELETE", "/v1/targets/{iqn}", iqn=MADE)

@@ -6,7 +6,7 @@ import pathlib
 import re
 
 import pytest
-from lib import api, daemon, ports
+from lib import api, chap, daemon, ports
 from lib.initiator import Session
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -61,6 +61,56 @@ def test_portal_groups_and_sessions(tgtkit, running):
     tgtkit.run("target", "delete", MADE, "--force")
     tgtkit.run("tpgt", "delete", 2)
     running.assert_alive()
+
+
+def test_initiators_and_users(tgtkit, running, tmp_path):
+    tgtkit.run("target", "create", MADE, "--access", "list")
+    tgtkit.run("lun", "create", MADE, 0, "null:8M")
+    rule = ("iqn.1993-08.*", "--address", "127.0.0.0/8")
+    tgtkit.run("initiator", "allow", MADE, *rule, "--lun", 0, "--read-only")
+    tgtkit.run("initiator", "allow", MADE, "*:first", "--position", 0)
+    assert "--replace" in tgtkit.run("initiator", "allow", MADE, *rule, status=1)
+    table = tgtkit.run("initiator", "list", MADE)
+    assert re.search(r"\*:first +any +all +(no|false)?.*\n.*iqn\.1993-08\.\* 127\.0\.0\.0/8 +0 ", table), table
+    tgtkit.run("initiator", "allow", MADE, *rule, "--replace")
+    assert tgtkit.json("initiator", "list", MADE)["initiators"][1]["luns"] == "all"
+    tgtkit.run("initiator", "deny", MADE, "*:first")
+    assert "initiator list" in tgtkit.run("initiator", "deny", MADE, "*:first", status=1)
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\x00\xff any bytes at all\n")
+    tgtkit.run("user", "add", MADE, "alice", "--secret-file", secret)
+    tgtkit.run("user", "add", MADE, "target", "--mutual", stdin="another secret\n")
+    assert "secret" in tgtkit.run("user", "add", MADE, "bob", stdin="short\n", status=1)
+    assert "is empty" in tgtkit.run("user", "add", MADE, "bob", status=1)
+    tgtkit.run("target", "set", MADE, "--auth", "chap")
+    name = "iqn.1993-08.org.debian:1"
+    chap.login(running.address, MADE, "alice", b"\x00\xff any bytes at all", b"another secret", initiator=name).close()
+    listed = tgtkit.run("user", "list", MADE)
+    assert re.search(r"^alice +\*$", listed, re.M) and "the target itself is target" in listed
+    assert "any bytes" not in listed
+    tgtkit.run("user", "delete", MADE, "target", "--mutual")
+    tgtkit.run("user", "delete", MADE, "alice")
+    assert "user list" in tgtkit.run("user", "delete", MADE, "alice", status=1)
+    assert "tgtkit.conf" in tgtkit.run("initiator", "allow", daemon.TARGET, "*", status=1)
+    tgtkit.run("target", "set", MADE, status=2)
+    tgtkit.run("initiator", "allow", MADE, status=2)
+
+
+def test_what_is_not_in_force_is_said(tgtkit):
+    tgtkit.run("target", "create", MADE)
+    assert "--access list" in tgtkit.warned("initiator", "allow", MADE, "*")
+    assert "--auth chap" in tgtkit.warned("user", "add", MADE, "alice", stdin="a secret of alice")
+    assert "everybody" in tgtkit.run("initiator", "list", MADE)
+    assert "nobody is asked" in tgtkit.run("user", "list", MADE)
+
+
+def test_states_of_portal_groups(tgtkit):
+    tgtkit.run("tpgt", "create", 7, "127.0.0.1:0", "--state", "standby")
+    assert re.search(r"^ *7 standby ", tgtkit.run("tpgt", "list"), re.M)
+    tgtkit.run("tpgt", "state", 7, "active/non-optimized")
+    assert [one["alua_state"] for one in tgtkit.json("tpgt", "list")["portal_groups"]] == \
+        ["active/optimized", "active/non-optimized"]
+    assert "standby" in tgtkit.run("tpgt", "state", 7, "asleep", status=1)
 
 
 def test_plugins(tgtkit):

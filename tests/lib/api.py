@@ -85,14 +85,22 @@ class Command:
         self.environment["PATH"] = f"{installation.daemon.parent}:{os.environ['PATH']}"
         self.path = path
 
-    def run(self, *arguments, status=0):
-        """What it wrote to stdout; with a status that is not 0: to stderr."""
-        done = subprocess.run([str(self.program), "--socket", str(self.path), *map(str, arguments)],
+    def _run(self, arguments, status, stdin):
+        done = subprocess.run([str(self.program), "--socket", str(self.path), *map(str, arguments)], input=stdin,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
-                              stdin=subprocess.DEVNULL, env=self.environment)
+                              env=self.environment)
         assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
         assert not daemon.SANITIZER_REPORT.search(done.stderr), done.stderr
+        return done
+
+    def run(self, *arguments, status=0, stdin=""):
+        """What it wrote to stdout; with a status that is not 0: to stderr."""
+        done = self._run(arguments, status, stdin)
         return done.stderr if status else done.stdout
+
+    def warned(self, *arguments, stdin=""):
+        """What it wrote to stderr although it did what was wanted."""
+        return self._run(arguments, 0, stdin).stderr
 
     def json(self, *arguments):
         return json.loads(self.run("-o", "json", *arguments))
