@@ -282,18 +282,11 @@ static int refuse_same_serial(const struct target_unit *unit, const struct targe
 int target_model_serve_unit(struct target_model *model, struct target_unit *unit, struct target_unit *const *others,
 			    size_t other_count, char error[static TARGET_ERROR_BYTES])
 {
-	char place[PLACE_BYTES];
-	int status;
-
 	choose_serial(model, unit);
 	for (size_t i = 0; i < other_count; i++)
 		if (others[i] && others[i] != unit && !strcmp(others[i]->serial, unit->serial))
 			return refuse_same_serial(unit, others[i], error);
-	status = target_unit_serve(unit);
-	if (status)
-		snprintf(error, TARGET_ERROR_BYTES, "%.600s: cannot be served: %s",
-			 target_unit_place(unit, place, sizeof(place)), strerror(-status));
-	return status;
+	return target_unit_serve(unit, model->ledger.is_kept ? &model->ledger.folder : NULL, error);
 }
 
 int target_model_name_ports(struct target_ledger *ledger, const struct target_configuration *configuration,

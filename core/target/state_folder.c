@@ -198,3 +198,11 @@ int target_state_write(const struct target_state_folder *folder, const char *nam
 	}
 	return 0;
 }
+
+int target_state_remove(const struct target_state_folder *folder, const char *name,
+			char error[static TARGET_ERROR_BYTES])
+{
+	if ((unlinkat(folder->fd, name, 0) && errno != ENOENT) || fsync(folder->fd))
+		return fail(errno, error, "%s/%s cannot be removed: %s", folder->path, name, strerror(errno));
+	return 0;
+}

@@ -28,5 +28,8 @@ int target_state_read(const struct target_state_folder *folder, const char *name
 /* Temporary file, fsync, rename, fsync of the folder: what was there before stays until the new content is durable. */
 int target_state_write(const struct target_state_folder *folder, const char *name, const char *text, size_t length,
 		       char error[static TARGET_ERROR_BYTES]);
+/* Durably; also if there is no such file. */
+int target_state_remove(const struct target_state_folder *folder, const char *name,
+			char error[static TARGET_ERROR_BYTES]);
 
 #endif

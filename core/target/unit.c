@@ -301,7 +301,7 @@ void target_unit_open(struct target_unit *unit, void (*finished)(struct target_u
 	start_verb(unit, TARGET_UNIT_OPEN);
 }
 
-int target_unit_serve(struct target_unit *unit)
+static int create_logical_unit(struct target_unit *unit, const char *reservations)
 {
 	const struct lun_spec *lun = unit->spec->lun;
 	const struct scsi_logical_unit_spec spec = {
@@ -321,12 +321,38 @@ int target_unit_serve(struct target_unit *unit)
 	    .orwrite = lun->features.orwrite,
 	    .extended_copy = lun->features.extended_copy,
 	    .unmap = lun->features.unmap,
+	    .save_reservations = unit->reservations.folder ? target_reservation_keep_save : NULL,
+	    .save_context = &unit->reservations,
+	    .saved_reservations = reservations,
 	    .command_timeout_us = unit->daemon->command_timeout_s * US_PER_S,
 	    .task_management_timeout_us = unit->daemon->tmf_timeout_s * US_PER_S,
 	};
-	int status = scsi_logical_unit_create(&spec, &unit->logical_unit);
 
-	if (!status)
+	return scsi_logical_unit_create(&spec, &unit->logical_unit);
+}
+
+int target_unit_serve(struct target_unit *unit, const struct target_state_folder *folder,
+		      char error[static TARGET_ERROR_BYTES])
+{
+	char place[TARGET_ERROR_BYTES / 2], *reservations;
+	int status;
+
+	target_reservation_keep_init(&unit->reservations, folder, unit->serial);
+	status = target_reservation_keep_read(&unit->reservations, &reservations, error);
+	if (status)
+		return status;
+	status = create_logical_unit(unit, reservations);
+	free(reservations);
+	target_unit_place(unit, place, sizeof(place));
+	if (status == -EBADMSG)
+		snprintf(
+		    error, TARGET_ERROR_BYTES,
+		    "%.480s: its persistent reservations in %.256s/%s are damaged: restore the file from a backup, or "
+		    "remove it, which releases them",
+		    place, folder->path, unit->reservations.name);
+	else if (status)
+		snprintf(error, TARGET_ERROR_BYTES, "%s: cannot be served: %s", place, strerror(-status));
+	else
 		target_unit_watch(unit);
 	return status;
 }

@@ -14,6 +14,7 @@
 #include "store/pool.h"
 #include "store/store.h"
 #include "target/identity.h"
+#include "target/reservation_keep.h"
 #include "target/spec.h"
 
 enum target_unit_verb {
@@ -40,6 +41,7 @@ struct target_unit {
 	struct store *store;			/* NULL: not open */
 	struct scsi_logical_unit *logical_unit; /* NULL: not served */
 	char serial[TARGET_SERIAL_BYTES];
+	struct target_reservation_keep reservations;
 	/* The verb under way, one at a time, and its result. */
 	enum target_unit_verb verb;
 	struct store_job job;
@@ -89,8 +91,10 @@ void target_unit_open(struct target_unit *unit, void (*finished)(struct target_u
 /* How long the opening under way may still take: open_timeout_s, or as long as the plugin has asked for.  0: it is
  * late; UINT64_MAX: none is under way. */
 uint64_t target_unit_open_left_us(const struct target_unit *unit);
-/* Makes the SCSI logical unit of an opened store; unit->serial is set.  0 or negative errno. */
-int target_unit_serve(struct target_unit *unit);
+/* Makes the SCSI logical unit of an opened store, with the reservations that `folder` (NULL: none) keeps of it;
+ * unit->serial is set.  0 or negative errno with `error`. */
+int target_unit_serve(struct target_unit *unit, const struct target_state_folder *folder,
+		      char error[static TARGET_ERROR_BYTES]);
 /* Lets commands under way finish, refuses later ones and flushes; then `finished` with unit->status. */
 void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct target_unit *unit));
 /* Ends the quiet logical unit, closes the store on the pool; then `finished`.  At once where nothing is open. */
