@@ -32,6 +32,8 @@ static const struct conf_key daemon_keys[] = {
     {"memory_limit", CONF_SIZE, CONF_RESTART, AT(daemon_spec, memory_limit_bytes), .fallback = "1G",
      .minimum = 16u << 20, .maximum = INT64_MAX},
     {"state_dir", CONF_STRING, CONF_RESTART, AT(daemon_spec, state_dir), .fallback = TGTKIT_STATEDIR},
+    {"first_port_id", CONF_U32, CONF_RESTART, AT(daemon_spec, first_port_id), .fallback = "1", .minimum = 1,
+     .maximum = 65535},
     {"log_level", CONF_STRING, CONF_LIVE, AT(daemon_spec, log_level), .fallback = "info",
      .check = conf_check_log_level},
     {"plugin_dirs", CONF_STRINGS, CONF_LIVE, AT(daemon_spec, plugin_dirs),

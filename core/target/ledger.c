@@ -53,6 +53,12 @@ void target_ledger_close(struct target_ledger *ledger)
 	target_state_folder_close(&ledger->folder);
 }
 
+void target_ledger_start_port_ids(struct target_ledger *ledger, uint32_t first)
+{
+	if (ledger->last_port_id < first - 1)
+		ledger->last_port_id = first - 1;
+}
+
 void target_ledger_serial(struct target_ledger *ledger, const char *plugin, const char *canonical_path,
 			  char serial[static TARGET_SERIAL_BYTES])
 {

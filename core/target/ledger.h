@@ -26,6 +26,8 @@ struct target_ledger {
 /* Start-up (blocks): locks the folder and reads it.  "": no folder.  0 or negative errno with `error`. */
 int target_ledger_open(const char *state_dir, struct target_ledger *ledger, char error[static TARGET_ERROR_BYTES]);
 void target_ledger_close(struct target_ledger *ledger);
+/* The smallest relative target port id (1 to 65535) to give from now on; what has been given stays. */
+void target_ledger_start_port_ids(struct target_ledger *ledger, uint32_t first);
 
 /* The store's serial, given now if it has none. */
 void target_ledger_serial(struct target_ledger *ledger, const char *plugin, const char *canonical_path,

@@ -49,6 +49,7 @@ int target_model_create(struct rt_loop *control, struct target_configuration *co
 		free(self);
 		return status;
 	}
+	target_ledger_start_port_ids(&self->ledger, configuration->daemon.first_port_id);
 	self->control = control;
 	self->configuration = target_configuration_hold(configuration);
 	rt_list_init(&self->retiring);

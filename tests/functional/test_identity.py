@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who a disk and a target port are, whatever they are called: serials and relative target port ids over restarts."""
 
+import os
 import re
 
 import pytest
-from lib import daemon
+from lib import daemon, outside
 from lib.initiator import Session
 
 MIB = 1 << 20
@@ -75,6 +76,60 @@ def test_port_ids_stay_and_are_never_given_again(tmp_path):
     with daemon.serve_targets(tmp_path, second, first) as running:
         assert relative_target_port(running, FIRST) == 1
         assert relative_target_port(running, SECOND) == 2
+
+
+def unit_designators(running, target):
+    """Those of page 83h that are the logical unit's (association 00b)."""
+    found = []
+    with Session(running.address, target) as session:
+        session.settle()
+        page = session.inquiry(0x83)
+        at, end = 4, 4 + int.from_bytes(page[2:4], "big")
+        while at < end:
+            if page[at + 1] & 0x30 == 0:
+                found.append(page[at:at + 4 + page[at + 3]])
+            at += 4 + page[at + 3]
+    return found
+
+
+@pytest.fixture
+def plugins(tmp_path):
+    """With the rig, whose memory is a file that several daemons may share."""
+    folder = tmp_path / "plugins"
+    folder.mkdir(mode=0o755)
+    return outside.Development(tmp_path).build_plugins(folder)
+
+
+def test_two_daemons_of_one_store_are_two_paths_to_one_disk(tmp_path, plugins, make_image):
+    """The same designators of the unit, and other relative target port ids, also after a restart."""
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    image = make_image("shared.img", MIB)
+    lun = {"path": "rig:1048576", "serial": "SHARED-1", "options": {"backing": str(image), "capabilities": "shared"}}
+    for _ in range(2):
+        with daemon.serve_targets(folders[0], daemon.target(lun, name=FIRST), plugin_folders=[plugins]) as one, \
+                daemon.serve_targets(folders[1], daemon.target("null:1M", name=FIRST), daemon.target(lun, name=SECOND),
+                                     plugin_folders=[plugins], first_port_id=1001) as two:
+            assert unit_designators(one, FIRST) == unit_designators(two, SECOND) != []
+            assert serial(one, FIRST) == serial(two, SECOND) == "SHARED-1"
+            assert relative_target_port(one, FIRST) == 1
+            assert [relative_target_port(two, name) for name in (FIRST, SECOND)] == [1001, 1002]
+            data = os.urandom(4096)
+            with Session(one.address, FIRST) as writer, Session(two.address, SECOND) as reader:
+                writer.settle()
+                reader.settle()
+                writer.write(8, data)
+                assert reader.read(8, 8) == data
+
+
+def test_the_first_port_id_changes_none_that_was_given(tmp_path):
+    first, second = (daemon.target("null:1M", name=name) for name in (FIRST, SECOND))
+    with daemon.serve_targets(tmp_path, first) as running:
+        assert relative_target_port(running, FIRST) == 1
+    with daemon.serve_targets(tmp_path, first, second, first_port_id=500) as running:
+        assert relative_target_port(running, FIRST) == 1
+        assert relative_target_port(running, SECOND) == 500
 
 
 @pytest.mark.parametrize("name", ["serials", "ports"])

@@ -33,6 +33,7 @@ void sample_init(struct target_configuration *configuration)
 		    .open_timeout_s = 10,
 		    .shutdown_timeout_s = 5,
 		    .max_connections = 100,
+		    .first_port_id = 1,
 		},
 	};
 	configuration->groups = target_arena_array(&configuration->arena, ROOM, sizeof(*configuration->groups));

@@ -194,6 +194,28 @@ START_TEST(serials_and_port_ids_outlive_the_daemon)
 }
 END_TEST
 
+START_TEST(the_first_port_id_concerns_only_what_is_new)
+{
+	struct target_ledger ledger;
+	uint16_t id;
+
+	ck_assert_int_eq(target_ledger_open(folder, &ledger, error), 0);
+	target_ledger_start_port_ids(&ledger, 500);
+	ck_assert_int_eq(target_ledger_port_id(&ledger, "iqn.a", 1, &id), 0);
+	ck_assert_uint_eq(id, 500);
+	target_ledger_start_port_ids(&ledger, 1);
+	ck_assert_int_eq(target_ledger_port_id(&ledger, "iqn.b", 1, &id), 0);
+	ck_assert_uint_eq(id, 501);
+	target_ledger_start_port_ids(&ledger, 65535);
+	ck_assert_int_eq(target_ledger_port_id(&ledger, "iqn.a", 1, &id), 0);
+	ck_assert_uint_eq(id, 500);
+	ck_assert_int_eq(target_ledger_port_id(&ledger, "iqn.c", 1, &id), 0);
+	ck_assert_uint_eq(id, 65535);
+	ck_assert_int_eq(target_ledger_port_id(&ledger, "iqn.d", 1, &id), -ENOSPC);
+	target_ledger_close(&ledger);
+}
+END_TEST
+
 START_TEST(nothing_is_written_when_nothing_is_new)
 {
 	struct target_ledger ledger;
@@ -294,6 +316,7 @@ Suite *state_suite(void)
 	tcase_add_test(tests, a_table_survives_any_byte_in_its_keys);
 	tcase_add_loop_test(tests, a_damaged_table_is_refused_with_its_line, 0, COUNT(damaged));
 	tcase_add_test(tests, serials_and_port_ids_outlive_the_daemon);
+	tcase_add_test(tests, the_first_port_id_concerns_only_what_is_new);
 	tcase_add_test(tests, nothing_is_written_when_nothing_is_new);
 	tcase_add_test(tests, without_a_folder_serials_come_from_the_store_and_nothing_is_kept);
 	tcase_add_test(tests, port_ids_end_at_65535);
