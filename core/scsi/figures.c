@@ -19,6 +19,7 @@ static enum scsi_figures_kind kind_of(uint8_t operation_code)
 	case 0x2e: /* WRITE AND VERIFY(10), (12), (16) */
 	case 0xae:
 	case 0x8e:
+	case 0x9c: /* WRITE ATOMIC(16) */
 	case 0x89: /* COMPARE AND WRITE */
 	case 0x8b: /* ORWRITE(16) */
 	case 0x41: /* WRITE SAME(10), (16) */

@@ -99,6 +99,8 @@ bool sbc_compare_and_write_offered(const struct scsi_logical_unit *unit);
 bool sbc_compare_and_write_decode(struct scsi_command *command);
 uint32_t sbc_compare_and_write_work_bytes(const struct scsi_command *command);
 void sbc_compare_and_write(struct scsi_command *command);
+bool sbc_write_atomic_offered(const struct scsi_logical_unit *unit);
+bool sbc_write_atomic_decode(struct scsi_command *command);
 bool sbc_orwrite_offered(const struct scsi_logical_unit *unit);
 uint32_t sbc_orwrite_work_bytes(const struct scsi_command *command);
 void sbc_orwrite(struct scsi_command *command);

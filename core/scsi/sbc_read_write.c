@@ -7,6 +7,7 @@
 #include "scsi/background.h"
 #include "scsi/device_server.h"
 #include "scsi/handlers.h"
+#include "scsi/vpd.h"
 
 /* READ(6) and WRITE(6) have an LBA where others have FUA. */
 static bool has_fua(const struct scsi_command *command)
@@ -75,6 +76,23 @@ void sbc_write(struct scsi_command *command)
 	}
 	scsi_command_submit_range(command, TGTKIT_WRITE, stable ? TGTKIT_REQUEST_FUA : 0, command->lba, command->blocks,
 				  write_done);
+}
+
+bool sbc_write_atomic_offered(const struct scsi_logical_unit *unit)
+{
+	return scsi_atomic_write_blocks(unit) != 0;
+}
+
+/* SBC-4 5.42: within the limits of B0, so that the store gets it as one request; no atomic boundary is supported. */
+bool sbc_write_atomic_decode(struct scsi_command *command)
+{
+	uint32_t most = scsi_atomic_write_blocks(command->unit);
+
+	if (command->blocks > most)
+		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
+	if (command->lba % most != 0)
+		return scsi_sense_invalid_cdb_field(command, command->operation->lba_at, 7);
+	return true;
 }
 
 static void is_done(struct scsi_command *command)

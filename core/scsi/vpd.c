@@ -209,6 +209,13 @@ uint32_t scsi_maximum_compare_and_write_blocks(const struct scsi_logical_unit *u
 	return blocks < 255 ? blocks : 255;
 }
 
+uint32_t scsi_atomic_write_blocks(const struct scsi_logical_unit *unit)
+{
+	uint32_t bytes = store_atomic_write_bytes(unit->store);
+
+	return bytes <= unit->maximum_transfer_bytes ? bytes >> unit->block_shift : 0;
+}
+
 static size_t fill_block_limits(struct scsi_command *command, uint8_t *body)
 {
 	const struct scsi_logical_unit *unit = command->unit;
@@ -229,6 +236,9 @@ static size_t fill_block_limits(struct scsi_command *command, uint8_t *body)
 		rt_put_be32(page + 28, granularity != 0 ? granularity : 1);
 		rt_put_be32(page + 32, 0x80000000u); /* UGAVALID, alignment 0 */
 	}
+	/* One write is as long as the plugin's unit at most and begins where such a unit does; no boundaries inside. */
+	rt_put_be32(page + 44, scsi_atomic_write_blocks(unit));
+	rt_put_be32(page + 48, scsi_atomic_write_blocks(unit));
 	return 60;
 }
 

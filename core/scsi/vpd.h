@@ -23,6 +23,8 @@ void scsi_vpd_reply(struct scsi_command *command);
 /* Block limits, in logical blocks, that commands are held to. */
 uint32_t scsi_maximum_transfer_blocks(const struct scsi_logical_unit *unit);
 uint64_t scsi_maximum_write_same_blocks(const struct scsi_logical_unit *unit);
+/* The longest WRITE ATOMIC(16), and what its LBA has to be a multiple of; 0: there is none. */
+uint32_t scsi_atomic_write_blocks(const struct scsi_logical_unit *unit);
 uint32_t scsi_maximum_compare_and_write_blocks(const struct scsi_logical_unit *unit);
 #define SCSI_MAXIMUM_UNMAP_DESCRIPTORS 256u
 #define SCSI_MAXIMUM_UNMAP_BLOCKS      0x100000u /* of all descriptors together */

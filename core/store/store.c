@@ -397,6 +397,20 @@ const struct tgtkit_capabilities *store_capabilities(const struct store *store)
 	return &store->capabilities;
 }
 
+uint32_t store_atomic_write_bytes(const struct store *store)
+{
+	const struct store_limits *limits = &store->limits;
+	uint32_t bytes = store->capabilities.atomic_write_bytes;
+	bool whole = store->descriptor->async != NULL && !limits->read_modify_write &&
+		     (limits->address_mask | limits->length_mask) == 0 && limits->maximum_segments == UINT32_MAX &&
+		     (store_can(store, TGTKIT_CAN_FUA) || !store_can(store, TGTKIT_CAN_FLUSH));
+
+	if (!whole || bytes % store->logical_block_bytes != 0 || (bytes & (bytes - 1)) != 0 ||
+	    bytes > limits->maximum_transfer_bytes)
+		return 0;
+	return bytes;
+}
+
 uint64_t store_size_bytes(const struct store *store)
 {
 	return atomic_load_explicit(&store->size_bytes, memory_order_relaxed);

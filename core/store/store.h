@@ -49,6 +49,9 @@ void store_close(struct store *store);
 
 /* What the plugin declared (name, limits, flags), fixed at open except size_bytes. */
 const struct tgtkit_capabilities *store_capabilities(const struct store *store);
+/* Aligned writes up to this reach the plugin as the one request that they are, and are all or nothing there.  0: there
+ * is no such length, or the plugin's limits may have a write split or bounced. */
+uint32_t store_atomic_write_bytes(const struct store *store);
 uint64_t store_size_bytes(const struct store *store); /* any thread; the newest, whole logical blocks */
 const char *store_name(const struct store *store);    /* "file:/srv/a.img", for messages */
 const struct store_plugin *store_plugin_of(const struct store *store);

@@ -18,6 +18,7 @@ enum {
 	OPTION_MEMORY_ALIGNMENT,
 	OPTION_MAXIMUM_TRANSFER,
 	OPTION_MAXIMUM_SEGMENTS,
+	OPTION_ATOMIC_WRITE,
 	OPTION_AGAIN_EVERY,
 	OPTION_REORDER,
 	OPTION_CANCELLABLE,
@@ -42,6 +43,7 @@ static const struct tgtkit_option options[] = {
     [OPTION_MEMORY_ALIGNMENT] = ROW("memory_alignment", SIZE, 0, "0", 0, 4096, "of segments"),
     [OPTION_MAXIMUM_TRANSFER] = ROW("maximum_transfer", SIZE, 0, "0", 0, 1 << 30, "of one read or write"),
     [OPTION_MAXIMUM_SEGMENTS] = ROW("maximum_segments", INTEGER, 0, "0", 0, 1024, "of one read or write"),
+    [OPTION_ATOMIC_WRITE] = ROW("atomic_write", SIZE, 0, "0", 0, 1 << 20, "aligned writes that are all or nothing"),
     [OPTION_AGAIN_EVERY] = ROW("again_every", INTEGER, 0, "0", 0, 1 << 30, "refuse every Nth request (not 1)"),
     [OPTION_REORDER] = ROW("reorder", BOOL, 0, "false", 0, 0, "complete the newest request first"),
     [OPTION_CANCELLABLE] = ROW("cancellable", BOOL, 0, "false", 0, 0, "let a cancel end a waiting request"),
@@ -116,6 +118,7 @@ static void measure(struct rig *rig, struct tgtkit_capabilities *capabilities)
 	capabilities->memory_alignment_bytes = rig->memory_alignment;
 	capabilities->maximum_transfer_bytes = rig->maximum_transfer;
 	capabilities->maximum_segments = rig->maximum_segments;
+	capabilities->atomic_write_bytes = rig->atomic_write;
 	capabilities->max_queues = rig->max_queues;
 }
 
@@ -127,6 +130,7 @@ static void take_options(struct rig *rig, const struct tgtkit_value *values)
 	rig->memory_alignment = (uint32_t)values[OPTION_MEMORY_ALIGNMENT].as.size_bytes;
 	rig->maximum_transfer = (uint32_t)values[OPTION_MAXIMUM_TRANSFER].as.size_bytes;
 	rig->maximum_segments = (uint32_t)values[OPTION_MAXIMUM_SEGMENTS].as.integer;
+	rig->atomic_write = (uint32_t)values[OPTION_ATOMIC_WRITE].as.size_bytes;
 	rig->again_every = (uint64_t)values[OPTION_AGAIN_EVERY].as.integer;
 	rig->reorder = values[OPTION_REORDER].as.boolean;
 	rig->cancellable = values[OPTION_CANCELLABLE].as.boolean;

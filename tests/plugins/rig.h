@@ -86,7 +86,8 @@ struct rig {
 	const struct tgtkit_host *host;
 	struct tgtkit_unit *unit;
 	/* Fixed at open. */
-	uint32_t flags, offset_alignment, memory_alignment, maximum_transfer, maximum_segments, max_queues;
+	uint32_t flags, offset_alignment, memory_alignment, maximum_transfer, maximum_segments, atomic_write,
+	    max_queues;
 	uint64_t again_every;
 	bool reorder, cancellable;
 

@@ -55,6 +55,11 @@ const struct tgtkit_capabilities *store_capabilities(const struct store *store)
 	return &store->capabilities;
 }
 
+uint32_t store_atomic_write_bytes(const struct store *store)
+{
+	return store->capabilities.atomic_write_bytes;
+}
+
 uint64_t store_size_bytes(const struct store *store)
 {
 	return store->size_bytes;

@@ -228,6 +228,59 @@ START_TEST(released_before_it_ran_leaves_the_task_set)
 }
 END_TEST
 
+#define WRITE_ATOMIC(lba, blocks)                                                                                      \
+	{                                                                                                              \
+		0x9c, 0, BE64(lba), 0, 0, BE16(blocks), 0, 0                                                           \
+	}
+
+START_TEST(write_atomic_is_no_command_without_an_atomic_unit)
+{
+	harness_expect_sense((struct request){.cdb = WRITE_ATOMIC(0, 1), .data_out = pattern, .data_out_length = 512},
+			     SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_COMMAND_OPERATION_CODE);
+}
+END_TEST
+
+START_TEST(write_atomic_is_one_request_of_the_store_within_its_unit)
+{
+	struct request request = {.cdb = WRITE_ATOMIC(16, 16), .data_out = pattern, .data_out_length = sizeof(pattern)};
+	struct issued *page;
+
+	harness.store->capabilities.atomic_write_bytes = sizeof(pattern);
+	page = harness_run((struct request){.cdb = INQUIRY(1, 0xb0, 255)});
+	ck_assert_mem_eq(page->data + 44, "\0\0\0\x10\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+	harness_free(page);
+	harness_expect_good(request);
+	ck_assert_uint_eq(harness.store->count[TGTKIT_WRITE], 1);
+	ck_assert_mem_eq(harness.store->memory + 16 * 512, pattern, sizeof(pattern));
+	/* Not all of the data: nothing is written, as a part would be. */
+	request.data_out_length = 8 * 512;
+	harness_expect_sense(request, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB);
+	ck_assert_uint_eq(harness.store->count[TGTKIT_WRITE], 1);
+}
+END_TEST
+
+START_TEST(write_atomic_beyond_its_limits_is_refused)
+{
+	static const struct {
+		uint8_t cdb[16];
+		uint16_t asc;
+	} cases[] = {
+	    {WRITE_ATOMIC(0, 17), SCSI_ASC_INVALID_FIELD_IN_CDB},
+	    {WRITE_ATOMIC(8, 8), SCSI_ASC_INVALID_FIELD_IN_CDB},
+	    {WRITE_ATOMIC(HARNESS_BLOCKS, 1), SCSI_ASC_LBA_OUT_OF_RANGE},
+	    {WRITE_ATOMIC(UINT64_MAX - 15, 16), SCSI_ASC_LBA_OUT_OF_RANGE},
+	    {{0x9c, 0, BE64(0), BE16(1), BE16(1), 0, 0}, SCSI_ASC_INVALID_FIELD_IN_CDB},    /* an atomic boundary */
+	    {{0x9c, 0x20, BE64(0), BE16(0), BE16(1), 0, 0}, SCSI_ASC_INVALID_FIELD_IN_CDB}, /* WRPROTECT */
+	};
+	struct request request = {.data_out = pattern, .data_out_length = 512};
+
+	harness.store->capabilities.atomic_write_bytes = sizeof(pattern);
+	memcpy(request.cdb, cases[_i].cdb, sizeof(request.cdb));
+	harness_expect_sense(request, SCSI_KEY_ILLEGAL_REQUEST, cases[_i].asc);
+	ck_assert_uint_eq(harness.store->count[TGTKIT_WRITE], 0);
+}
+END_TEST
+
 Suite *read_write_suite(void)
 {
 	Suite *suite = suite_create("read_write");
@@ -249,6 +302,9 @@ Suite *read_write_suite(void)
 	tcase_add_test(tests, reads_wait_for_memory_and_then_run);
 	tcase_add_test(tests, failed_transport_leaves_the_task_set);
 	tcase_add_test(tests, released_before_it_ran_leaves_the_task_set);
+	tcase_add_test(tests, write_atomic_is_no_command_without_an_atomic_unit);
+	tcase_add_test(tests, write_atomic_is_one_request_of_the_store_within_its_unit);
+	tcase_add_loop_test(tests, write_atomic_beyond_its_limits_is_refused, 0, 6);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
