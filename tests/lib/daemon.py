@@ -12,6 +12,9 @@ import time
 from . import libconfig, ports, tools
 
 TARGET = "iqn.2026-11.org.example:disk"
+# What their libraries bring along makes every start and, above all, every search for leaks at the end take seconds:
+# a daemon of the tests has them only if its configuration names a path with one of these prefixes.
+LARGE_PLUGINS = {"rbd": ("rbd:", "ceph:", "ceph-rbd:")}
 READY = r"tgtkitd \S+ is ready"
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
@@ -26,17 +29,26 @@ class Installation:
         self.build = environment.get("TGTKIT_BUILD")
         if self.prefix:
             self.daemon = pathlib.Path(self.prefix, "sbin", "tgtkitd")
-            self.plugin_folders = []
+            self.plugin_folders = self.large_plugin_folders = []
         elif self.build:
             self.daemon = pathlib.Path(self.build, "tgtkitd")
-            self.plugin_folders = sorted(pathlib.Path(self.build, "plugins").glob("*/.libs"))
+            folders = sorted(pathlib.Path(self.build, "plugins").glob("*/.libs"))
+            self.plugin_folders = [folder for folder in folders if folder.parent.name not in LARGE_PLUGINS]
+            self.large_plugin_folders = [folder for folder in folders if folder not in self.plugin_folders]
         else:
             tools.missing("tgtkitd: neither TGTKIT_BUILD nor TGTKIT_PREFIX is set, so it")
         if not self.daemon.exists():
             tools.missing(str(self.daemon))
 
+    def folders_for(self, targets):
+        """Of the large plugins that these targets need."""
+        paths = [str(lun["path"]) for one in targets for lun in one["luns"]]
+        return [folder for folder in self.large_plugin_folders
+                if any(path.startswith(LARGE_PLUGINS[folder.parent.name]) for path in paths)]
+
     def has_plugin(self, name):
-        folders = self.plugin_folders or pathlib.Path(self.prefix).glob("lib*/**/tgtkit/plugins")
+        folders = self.plugin_folders + self.large_plugin_folders or \
+            pathlib.Path(self.prefix).glob("lib*/**/tgtkit/plugins")
         return any((folder / f"{name}.so").exists() for folder in folders)
 
     def environment(self, extra_plugin_folders=()):
@@ -222,7 +234,7 @@ def serve_targets(folder, *targets, hosts=("127.0.0.1",), plugin_folders=(), wra
     port = ports.free_port()
     portals = [(host, port) for host in hosts]
     path = write_configuration(folder, configuration(folder, list(targets), portals, **daemon))
-    return Daemon(["-f", "-c", path], portals, plugin_folders, wrapper)
+    return Daemon(["-f", "-c", path], portals, [*plugin_folders, *Installation().folders_for(targets)], wrapper)
 
 
 def need_plugin(name):
