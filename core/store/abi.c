@@ -86,7 +86,7 @@ int store_abi_take(const struct tgtkit_plugin *from, struct store_abi_descriptor
 {
 	const struct tgtkit_blocking *blocking;
 	const struct tgtkit_async *async;
-	const struct lengths *expected;
+	const struct lengths *expected = NULL;
 	int status = check_version(from, &expected, error, error_bytes);
 
 	if (status != 0)
