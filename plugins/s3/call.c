@@ -33,7 +33,7 @@ static const char *advice(const struct s3_call *call)
 	    {"NoSuchBucket", "; the bucket does not exist: create it, or correct the path"},
 	    {"InvalidAccessKeyId", "; the server does not know this access key"},
 	    {"SignatureDoesNotMatch", "; the secret key (or the region) is wrong"},
-	    {"AccessDenied", "; these credentials lack the permission"},
+	    {"AccessDenied", "; the server does not accept these credentials, or they lack the permission"},
 	    {"RequestTimeTooSkewed",
 	     "; the clocks of this host and of the server differ too much: set this host's clock"},
 	    {"ExpiredToken", "; the session token has expired"},

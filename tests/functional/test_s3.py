@@ -335,9 +335,10 @@ def test_a_volume_of_100000_chunks_opens_without_a_list_of_them(tmp_path, server
 
 @pytest.mark.parametrize("change, message", [
     ({}, "the bucket does not exist"),
-    ({"access_key": "NOBODY"}, "does not know this access key"),
+    # A radosgw that also gives out session tokens, as this one does, says no more than that of key and secret.
+    ({"access_key": "NOBODY"}, "does not accept these credentials"),
     ({"access_key": "stranger"}, "lack the permission"),
-    ({"secret_key_file": "other"}, "the secret key .* is wrong"),
+    ({"secret_key_file": "other"}, "does not accept these credentials"),
     ({"endpoint": "http://127.0.0.1:1"}, "connect"),
 ], ids=["bucket", "key", "right", "secret", "server"])
 def test_what_is_wrong_is_said(tmp_path, server, change, message):
