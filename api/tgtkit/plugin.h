@@ -14,8 +14,9 @@
  *
  * Growth is append-only: every structure starts with its own size in bytes, as the side that made it knows it.  A
  * reader looks at a field only if the size covers it.  Fields, flags and enumerators that a side does not know are
- * zero when it writes; a receiver refuses flags that it does not know.  While TGTKIT_ABI_MINOR is 0 the ABI may still
- * change: host and plugin must then agree exactly.
+ * zero when it writes; a receiver refuses flags that it does not know.  From 1.1 on a binary that was built for an
+ * older minor version is served by every newer host, and one built for a newer minor version by an older host as far as
+ * it does without what that host lacks.
  *
  * Errors are 0 or a negative errno value.  The host turns them into sense data: -ETIMEDOUT, -ECONNRESET, -EPIPE,
  * -ENOTCONN, -EHOSTUNREACH: retry (ABORTED COMMAND); -EIO: medium error; -ENOSPC: space allocation failed;
@@ -36,7 +37,7 @@ extern "C" {
 #endif
 
 #define TGTKIT_ABI_MAJOR 1
-#define TGTKIT_ABI_MINOR 0
+#define TGTKIT_ABI_MINOR 1
 
 #if defined(__GNUC__)
 #define TGTKIT_EXPORT __attribute__((visibility("default")))

@@ -16,7 +16,7 @@ struct lengths {
 
 /* Every minor version that was declared, from 1 on, with the last field that each structure had in it. */
 static const struct lengths declared[] = {
-    {LENGTH_TO(struct tgtkit_plugin, reload), LENGTH_TO(struct tgtkit_blocking, pwritev_nowait),
+    {LENGTH_TO(struct tgtkit_plugin, take_over), LENGTH_TO(struct tgtkit_blocking, pwritev_nowait),
      LENGTH_TO(struct tgtkit_async, poll)},
 };
 #define DECLARED_COUNT (sizeof(declared) / sizeof(declared[0]))
@@ -39,8 +39,8 @@ static const struct lengths *lengths_of(uint32_t minor)
 {
 	if (minor == TGTKIT_ABI_MINOR)
 		return &here;
-	/* Nothing before 1 was declared; and while nothing is, only what is built from the same header fits. */
-	if (minor == 0 || TGTKIT_ABI_MINOR == 0)
+	/* Nothing before 1 was declared. */
+	if (minor == 0)
 		return NULL;
 	return minor > TGTKIT_ABI_MINOR || minor > DECLARED_COUNT ? &here : &declared[minor - 1];
 }

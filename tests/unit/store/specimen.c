@@ -83,7 +83,7 @@ TGTKIT_EXPORT const struct tgtkit_plugin *tgtkit_plugin_v1(const struct tgtkit_h
 		prefixes[2] = "ceph-rbd";
 	}
 	if (begins_with("old-"))
-		plugin.abi_minor = TGTKIT_ABI_MINOR + 7;
+		plugin.abi_minor = 0; /* which was never declared */
 	if (begins_with("liar-"))
 		plugin.name = "somebody-else";
 	return begins_with("null-") ? NULL : &plugin;
