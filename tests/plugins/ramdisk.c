@@ -22,6 +22,7 @@ static int ram_open(const struct tgtkit_open_args *args, void **handle, struct t
 		return -ENOMEM;
 	}
 	capabilities->size_bytes = size_bytes;
+	capabilities->max_parallel = 1; /* else blocks of two overlapping writes could mix */
 	return 0;
 }
 
