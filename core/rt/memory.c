@@ -200,6 +200,15 @@ struct rt_memory_usage rt_memory_usage(const struct rt_memory *memory)
 	return usage;
 }
 
+size_t rt_memory_limit(const struct rt_memory *memory)
+{
+	size_t pages = 0;
+
+	for (enum rt_memory_class class = 0; class < RT_MEMORY_CLASSES; ++class)
+		pages += memory->shares[class].limit_pages;
+	return pages * RT_MEMORY_PAGE_BYTES;
+}
+
 /* ---- Waiters -------------------------------------------------------------------------------------------------- */
 
 static void has_room(struct rt_memory *memory, struct share *share)

@@ -97,6 +97,8 @@ struct rt_memory_usage {
 	size_t limit_bytes[RT_MEMORY_CLASSES], used_bytes[RT_MEMORY_CLASSES], reserved_bytes;
 };
 struct rt_memory_usage rt_memory_usage(const struct rt_memory *memory);
+/* Any thread: all of the worker's share, in bytes. */
+size_t rt_memory_limit(const struct rt_memory *memory);
 
 /* Copies between a flat range and a segment list, `offset` bytes into the list.  The range must lie inside. */
 void rt_segments_write(const struct tgtkit_segment *segments, uint32_t count, size_t offset, const void *from,

@@ -39,17 +39,6 @@ static const char *or_default(const char *text, const char *otherwise)
 	return text != NULL && text[0] != '\0' ? text : otherwise;
 }
 
-/* All of a worker's data memory: what rt_memory_largest_transfer goes by. */
-static size_t worker_memory_bytes(void)
-{
-	struct rt_memory_usage usage = rt_memory_usage(rt_worker_get(0)->memory);
-	size_t bytes = 0;
-
-	for (unsigned i = 0; i < RT_MEMORY_CLASSES; i++)
-		bytes += usage.limit_bytes[i];
-	return bytes;
-}
-
 static void take_geometry(struct scsi_logical_unit *unit, const struct scsi_logical_unit_spec *spec)
 {
 	uint32_t physical = spec->physical_block_bytes;
@@ -64,7 +53,7 @@ static void take_geometry(struct scsi_logical_unit *unit, const struct scsi_logi
 	atomic_init(&unit->blocks, store_size_bytes(unit->store) >> unit->block_shift);
 	unit->maximum_transfer_bytes = spec->maximum_transfer_bytes;
 	if (unit->maximum_transfer_bytes == 0)
-		unit->maximum_transfer_bytes = rt_memory_largest_transfer(worker_memory_bytes());
+		unit->maximum_transfer_bytes = rt_memory_largest_transfer(rt_memory_limit(rt_worker_get(0)->memory));
 }
 
 static void take_features(struct scsi_logical_unit *unit, const struct scsi_logical_unit_spec *spec)
