@@ -63,6 +63,12 @@ static uint32_t grain(void)
 	return larger(larger(limits->offset_alignment_bytes, limits->memory_alignment_bytes), 1);
 }
 
+/* What the host sends at least, as a logical block is no smaller. */
+static uint32_t block(void)
+{
+	return larger(grain(), 512);
+}
+
 static uint32_t longest(void)
 {
 	const uint32_t limit = fh_capabilities(unit)->maximum_transfer_bytes;
@@ -213,8 +219,7 @@ START_TEST(first_and_last_bytes_are_within_reach)
 }
 END_TEST
 
-/* ---- Several at a time
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Several at a time ------------------------------------------------------------------------------------------- */
 
 #define WRITERS 16
 
@@ -226,19 +231,19 @@ START_TEST(every_byte_of_overlapping_writes_is_from_one_of_them)
 
 	if (!begin(_i))
 		return;
-	span = longest() / 2 / grain() * grain();
+	span = longest() / 2 / block() * block();
 	for (unsigned i = 0; i < WRITERS; i++) {
 		memset(patterns[i], (int)i + 1, MOST_BYTES);
 		if (i % 5 == 4 && has(TGTKIT_CAN_ZERO))
-			pending[i] = fh_start(unit, TGTKIT_ZERO, NULL, span, (uint64_t)(i % 4) * grain(), 0);
+			pending[i] = fh_start(unit, TGTKIT_ZERO, NULL, span, (uint64_t)(i % 4) * block(), 0);
 		else
-			pending[i] = fh_start(unit, TGTKIT_WRITE, patterns[i], span, (uint64_t)(i % 4) * grain(), 0);
+			pending[i] = fh_start(unit, TGTKIT_WRITE, patterns[i], span, (uint64_t)(i % 4) * block(), 0);
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		ck_status(fh_wait(pending[i]), 0);
 	ck_status(fh_read(unit, seen, span, 0), 0);
 	for (uint32_t i = 0; i < span; i++) {
-		/* Zeros come from those that zero, or were there before the last whole grains. */
+		/* Zeros come from those that zero, or were there before the last whole blocks. */
 		const bool may_be_zero = (row->traits & STORE_FORGETS) || has(TGTKIT_CAN_ZERO);
 
 		if (seen[i] > WRITERS || (seen[i] == 0 && !may_be_zero))
@@ -258,7 +263,7 @@ START_TEST(reads_and_writes_apart_do_not_disturb_each_other)
 
 	if (!begin(_i))
 		return;
-	piece = larger(grain(), 512);
+	piece = block();
 	fill(data, longest(), 77);
 	ck_status(fh_write(unit, data, longest(), 0, 0), 0);
 	model_write(0, longest(), data);
@@ -291,7 +296,7 @@ START_TEST(what_is_cancelled_completes_once)
 
 	if (!begin(_i))
 		return;
-	piece = larger(grain(), 512);
+	piece = block();
 	fill(data, (size_t)piece * WRITERS, 5);
 	for (uint32_t i = 0; i < WRITERS; i++)
 		pending[i] = fh_start(unit, TGTKIT_WRITE, data + i * piece, piece, (uint64_t)i * piece, 0);
