@@ -3,6 +3,9 @@
 faults.  What the plugin does by itself is for tests/unit/s3."""
 
 import contextlib
+import datetime
+import http.server
+import json
 import os
 import random
 import signal
@@ -300,6 +303,47 @@ def test_session_tokens(tmp_path, server, hosts):
         hosts[0].daemon(retries=1, **options).start()
     with hosts[1].serve() as (_, session):
         assert session.read(0, 2048) == b"\7" * MIB
+
+
+class CredentialService(http.server.BaseHTTPRequestHandler):
+    """A container's endpoint: gives out the next of `answers`, the last of them for ever."""
+
+    answers = []
+
+    def do_GET(self):
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_credentials_are_refreshed_before_they_expire(server, hosts, monkeypatch):
+    """Those of somebody who may do nothing stand between two good ones, so that one sees which are in use."""
+    def answer(access_key, secret_key, seconds):
+        expires = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+        return {"AccessKeyId": access_key, "SecretAccessKey": secret_key, "Expiration": f"{expires:%Y-%m-%dT%H:%M:%SZ}"}
+
+    class Service(CredentialService):
+        answers = [answer(server.access_key, server.secret_key, 60),
+                   answer(server.strange_access_key, server.strange_secret_key, 60),
+                   answer(server.access_key, server.secret_key, 86400)]
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{service.server_address[1]}/")
+        with hosts[0].serve(access_key=None, secret_key_file=None) as (running, session):
+            running.wait_for_log("the lease could not be renewed")
+            running.wait_for_log("the lease is renewed again")
+            session.write(0, b"\x09" * MIB)
+            flush(session)
+        service.shutdown()
+    with hosts[1].serve() as (_, session):
+        assert session.read(0, 2048) == b"\x09" * MIB
 
 
 def requests_of(host):
