@@ -171,6 +171,8 @@ static void model_stopped(void *context, enum target_stop_result result)
 
 	if (result == TARGET_STUCK)
 		end_at_once(self->exit_status ? self->exit_status : EXIT_LOSS);
+	if (result == TARGET_STUCK_OPENING)
+		end_at_once(self->exit_status);
 	if (result == TARGET_STOPPED_WITH_LOSS)
 		self->exit_status = EXIT_LOSS;
 	self->has_stopped = true;

@@ -54,7 +54,7 @@ static const struct conf_key daemon_keys[] = {
      .maximum = 3600},
     {"refresh_interval_s", CONF_U32, CONF_RESTART, AT(daemon_spec, refresh_interval_s), .fallback = "5",
      .maximum = 3600},
-    UNAVAILABLE("retry_open_s", "0"),
+    {"retry_open_s", CONF_U32, CONF_LIVE, AT(daemon_spec, retry_open_s), .fallback = "0", .maximum = 3600},
     {"max_connections", CONF_U32, CONF_RESTART, AT(daemon_spec, max_connections), .fallback = "10000", .minimum = 1,
      .maximum = 1000000},
     {"max_connections_per_address", CONF_U32, CONF_RESTART, AT(daemon_spec, max_connections_per_address),

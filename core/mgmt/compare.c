@@ -70,14 +70,15 @@ static void add_failures(struct comparison *comparison)
 {
 	for (size_t i = 0; i < comparison->failure_count; i++) {
 		const struct target_change_failure *failure = &comparison->failures[i];
-		json_t *entry = failure->target ? add_result(comparison, "failed", "target %s, LUN %u", failure->target,
-							     failure->lun)
-						: add_result(comparison, "failed", "portal group %u, portal %s",
-							     failure->portal_group_tag, failure->portal);
+		const char *result = failure->awaited ? "waiting" : "failed";
+		json_t *entry = failure->target
+				    ? add_result(comparison, result, "target %s, LUN %u", failure->target, failure->lun)
+				    : add_result(comparison, "failed", "portal group %u, portal %s",
+						 failure->portal_group_tag, failure->portal);
 
-		json_object_set_new(
-		    entry, "message",
-		    json_sprintf("%s%s", failure->as_before ? "it stays what it was: " : "", failure->reason));
+		json_object_set_new(entry, "message",
+				    json_sprintf("%s%s%s", failure->as_before ? "it stays what it was: " : "",
+						 failure->reason, failure->awaited ? "; it is tried again" : ""));
 	}
 }
 

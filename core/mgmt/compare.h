@@ -9,8 +9,9 @@
 
 #include "target/model.h"
 
-/* An array of {"object", "result": added | changed | removed | failed, "how": live | reopen | recreate, "keys",
- * "message"}, for what differs between two configurations and for what failed on the way.  A line of the log each. */
+/* An array of {"object", "result": added | changed | removed | failed | waiting, "how": live | reopen | recreate,
+ * "keys", "message"}, for what differs between two configurations and for what failed on the way.  A line of the log
+ * each. */
 json_t *mgmt_compare(const struct target_configuration *old, const struct target_configuration *wanted,
 		     const struct target_change_failure *failures, size_t failure_count);
 

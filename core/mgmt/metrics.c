@@ -46,28 +46,49 @@ static void write_plugin_counter(FILE *out, struct mgmt *mgmt, const struct stor
 			*c = '_';
 	metrics_family(out, name, counter->is_gauge ? "gauge" : "counter", counter->help);
 	for (size_t i = 0; i < configuration->unit_count; i++) {
-		if (configuration->units[i].plugin != plugin || !rows[i].labels)
+		const struct target_unit *unit = target_model_unit(mgmt->model, configuration->units[i].lun);
+
+		if (configuration->units[i].plugin != plugin || !rows[i].labels || !unit->logical_unit)
 			continue;
-		store_read_counters(target_model_unit(mgmt->model, configuration->units[i].lun)->store, values);
+		store_read_counters(unit->store, values);
 		metrics_sample(out, name, rows[i].labels, NULL, values[index]);
 	}
 }
 
-static void write_unit_gauges(FILE *out, struct mgmt *mgmt, const struct metrics_row *rows)
+static uint64_t unit_size(const struct target_unit *unit)
+{
+	return unit->logical_unit ? store_size_bytes(unit->store) : 0;
+}
+
+static uint64_t unit_is_online(const struct target_unit *unit)
+{
+	return unit->logical_unit && unit->online;
+}
+
+static uint64_t unit_is_waiting(const struct target_unit *unit)
+{
+	return target_unit_is_waiting(unit);
+}
+
+static void write_unit_gauge(FILE *out, struct mgmt *mgmt, const struct metrics_row *rows, const char *name,
+			     const char *help, uint64_t (*value)(const struct target_unit *unit))
 {
 	const struct target_configuration *configuration = target_model_configuration(mgmt->model);
 
-	metrics_family(out, "tgtkit_unit_size_bytes", "gauge", "Size of the backing store");
+	metrics_family(out, name, "gauge", help);
 	for (size_t i = 0; i < configuration->unit_count; i++)
 		if (rows[i].labels)
-			metrics_sample(
-			    out, "tgtkit_unit_size_bytes", rows[i].labels, NULL,
-			    store_size_bytes(target_model_unit(mgmt->model, configuration->units[i].lun)->store));
-	metrics_family(out, "tgtkit_unit_online", "gauge", "1: the administrator has it online");
-	for (size_t i = 0; i < configuration->unit_count; i++)
-		if (rows[i].labels)
-			metrics_sample(out, "tgtkit_unit_online", rows[i].labels, NULL,
-				       target_model_unit(mgmt->model, configuration->units[i].lun)->online);
+			metrics_sample(out, name, rows[i].labels, NULL,
+				       value(target_model_unit(mgmt->model, configuration->units[i].lun)));
+}
+
+static void write_unit_gauges(FILE *out, struct mgmt *mgmt, const struct metrics_row *rows)
+{
+	write_unit_gauge(out, mgmt, rows, "tgtkit_unit_size_bytes", "Size of the backing store", unit_size);
+	write_unit_gauge(out, mgmt, rows, "tgtkit_unit_online",
+			 "1: the administrator has it online, and its store is open", unit_is_online);
+	write_unit_gauge(out, mgmt, rows, "tgtkit_unit_waiting",
+			 "1: its store could not be opened yet, and is tried again", unit_is_waiting);
 }
 
 static void write_units(FILE *out, struct mgmt *mgmt)
@@ -79,7 +100,7 @@ static void write_units(FILE *out, struct mgmt *mgmt)
 		const struct target_unit *unit = target_model_unit(mgmt->model, configuration->units[i].lun);
 
 		rows[i].labels = metrics_label(NULL, "unit", unit->name);
-		for (unsigned worker = 0; worker < rt_workers_count(); worker++)
+		for (unsigned worker = 0; unit->logical_unit && worker < rt_workers_count(); worker++)
 			scsi_logical_unit_add_figures(unit->logical_unit, worker, &rows[i].figures);
 	}
 	if (!rows)

@@ -42,7 +42,7 @@ static void correct_text(struct target_configuration *base, const struct target_
 	config_init(&old_tree);
 	if (config_read_string(&tree, base->text) && config_read_string(&old_tree, old_base->text)) {
 		for (size_t i = 0; i < change->failure_count; i++)
-			if (change->failures[i].target)
+			if (change->failures[i].target && !change->failures[i].awaited)
 				correct_lun(&tree, &old_tree, &change->failures[i]);
 		text = conf_tree_text(&tree, &base->arena);
 	}
@@ -63,9 +63,20 @@ static void take_log_level(const struct daemon_spec *old, const struct daemon_sp
 		rt_log_set_level(level);
 }
 
+/* What waits for its store is in force. */
+static size_t count_failed(const struct target_change *change)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < change->failure_count; i++)
+		count += !change->failures[i].awaited;
+	return count;
+}
+
 static void reloaded(struct mgmt_operation *operation)
 {
 	const struct target_change *change = &operation->change;
+	size_t failed = count_failed(change);
 	const struct target_configuration *old = operation->old;
 	struct target_configuration *now = target_model_configuration(operation->mgmt->model);
 	json_t *results = mgmt_compare(old, now, change->failures, change->failure_count);
@@ -74,12 +85,12 @@ static void reloaded(struct mgmt_operation *operation)
 		correct_text(now->base, old->base, change);
 	take_log_level(&old->daemon, &now->daemon);
 	rt_log(RT_LOG_INFO, "reload: done, %zu objects differ", json_array_size(results) - change->failure_count);
-	if (change->failure_count)
-		rt_log(RT_LOG_ERROR, "reload: %zu objects could not be changed", change->failure_count);
+	if (failed)
+		rt_log(RT_LOG_ERROR, "reload: %zu objects could not be changed", failed);
 	if (operation->request)
 		mgmt_answer_json(operation->request, 200,
 				 json_pack("{sOsOsI}", "results", results, "warnings", operation->warnings, "failed",
-					   (json_int_t)change->failure_count));
+					   (json_int_t)failed));
 	json_decref(results);
 }
 

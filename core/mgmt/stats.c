@@ -60,7 +60,7 @@ static json_t *plugin_counters(const struct target_unit *unit)
 	uint64_t values[STORE_MAXIMUM_COUNTERS] = {0};
 	json_t *view = json_object();
 
-	if (counters)
+	if (counters && unit->logical_unit)
 		store_read_counters(unit->store, values);
 	for (size_t i = 0; counters && counters[i].name; i++)
 		json_object_set_new(view, counters[i].name, json_integer((json_int_t)values[i]));
@@ -77,7 +77,7 @@ static json_t *units_view(struct mgmt *mgmt)
 		json_t *view = json_pack("{ssso}", "unit", unit->name, "plugin_counters", plugin_counters(unit));
 		struct scsi_figures figures = {0};
 
-		for (unsigned worker = 0; worker < rt_workers_count(); worker++)
+		for (unsigned worker = 0; unit->logical_unit && worker < rt_workers_count(); worker++)
 			scsi_logical_unit_add_figures(unit->logical_unit, worker, &figures);
 		if (view)
 			mgmt_set_figures(view, &figures);

@@ -52,7 +52,7 @@ static void taken_over(struct target_unit *unit)
 
 bool mgmt_may_take_over(const struct target_unit *unit)
 {
-	return atomic_load(&unit->standby);
+	return unit->logical_unit && atomic_load(&unit->standby);
 }
 
 void mgmt_take_over(struct mgmt *mgmt, struct mgmt_request *request, struct target_unit *unit, const char *target,

@@ -110,9 +110,12 @@ static void resize_lun(struct mgmt *mgmt, struct mgmt_request *request, const st
 {
 	struct target_unit *unit = target_model_unit(mgmt->model, lun);
 	json_t *shrink = json_object_get(body, "shrink");
-	uint64_t size_bytes, now_bytes = store_size_bytes(unit->store);
+	uint64_t size_bytes, now_bytes = unit->logical_unit ? store_size_bytes(unit->store) : 0;
 
-	if (!read_size(json_object_get(body, "size"), &size_bytes) || (shrink && !json_is_boolean(shrink)))
+	if (!unit->logical_unit)
+		mgmt_answer_error(request, 409, "waiting", "%s: its store could not be opened yet: %s", unit->name,
+				  unit->last_error);
+	else if (!read_size(json_object_get(body, "size"), &size_bytes) || (shrink && !json_is_boolean(shrink)))
 		mgmt_answer_error(request, 422, "invalid",
 				  "size must be a number of bytes or a string like \"10G\", and shrink true or false");
 	else if (size_bytes < now_bytes && !json_is_true(shrink))
@@ -218,6 +221,10 @@ static void change_flag(struct mgmt *mgmt, struct mgmt_request *request, const s
 			const struct lun_spec *lun, json_t *body)
 {
 	json_t *online = json_object_get(body, "online"), *value = online ? online : json_object_get(body, "read_only");
+
+	/* Whoever wants it online has mended what was wrong, maybe. */
+	if (json_is_true(online))
+		target_unit_retry_now(target_model_unit(mgmt->model, lun));
 
 	if (!json_is_boolean(value))
 		mgmt_answer_error(request, 422, "invalid", "%s must be true or false", online ? "online" : "read_only");

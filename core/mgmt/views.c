@@ -34,6 +34,8 @@ static void set_origin(json_t *object, bool made_by_api, const struct spec_origi
 
 static const char *state_of(struct target_unit *unit)
 {
+	if (target_unit_is_waiting(unit))
+		return "waiting";
 	if (!unit->online)
 		return "offline";
 	if (atomic_load(&unit->fenced))
@@ -48,13 +50,19 @@ static const char *state_of(struct target_unit *unit)
 json_t *mgmt_lun_view(struct mgmt *mgmt, const struct lun_spec *lun)
 {
 	struct target_unit *unit = target_model_unit(mgmt->model, lun);
-	bool read_only = lun->read_only || (store_capabilities(unit->store)->flags & TGTKIT_READ_ONLY);
+	const struct store *store = target_unit_is_waiting(unit) ? NULL : unit->store;
+	bool read_only = lun->read_only || (store && (store_capabilities(store)->flags & TGTKIT_READ_ONLY));
+	json_t *view;
 
-	return json_pack("{sisssssssssIsisssbsbsbsbsb}", "lun", (int)lun->lun, "path", lun->path, "unit", unit->name,
-			 "plugin", lun->unit->plugin->descriptor->name, "state", state_of(unit), "size",
-			 (json_int_t)store_size_bytes(unit->store), "block_size", (int)lun->block_size, "serial",
-			 unit->serial, "online", (int)unit->online, "read_only", (int)read_only, "thin", (int)lun->thin,
-			 "write_cache", (int)lun->write_cache, "removable", (int)lun->removable);
+	view =
+	    json_pack("{sisssssssssIsisssbsbsbsbsb}", "lun", (int)lun->lun, "path", lun->path, "unit", unit->name,
+		      "plugin", lun->unit->plugin->descriptor->name, "state", state_of(unit), "size",
+		      (json_int_t)(store ? store_size_bytes(store) : 0), "block_size", (int)lun->block_size, "serial",
+		      unit->serial, "online", (int)(store && unit->online), "read_only", (int)read_only, "thin",
+		      (int)lun->thin, "write_cache", (int)lun->write_cache, "removable", (int)lun->removable);
+	if (view && !store)
+		json_object_set_new(view, "error", json_string(unit->last_error));
+	return view;
 }
 
 static json_t *luns_view(struct mgmt *mgmt, const struct target_spec *target)

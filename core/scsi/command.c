@@ -54,16 +54,21 @@ static bool find_operation(struct scsi_command *command)
 	return scsi_sense_fail(command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_COMMAND_OPERATION_CODE);
 }
 
-/* An unmapped LUN 0 and the REPORT LUNS well-known unit answer a little, other LUNs nothing. */
+/* An unmapped LUN 0, the REPORT LUNS well-known unit and a LUN that waits for its unit answer a little, other LUNs
+ * nothing. */
 static bool prepare_without_unit(struct scsi_command *command, enum scsi_lun_kind kind, uint16_t lun)
 {
+	bool awaited = kind == SCSI_LUN_NUMBER && scsi_lun_map_awaits(command->nexus->lun_map, lun);
+
 	command->nexus_lun = &command->nexus->without_unit;
 	if (kind == SCSI_LUN_REPORT_LUNS)
 		return find_operation(command);
 	command->operation = scsi_operations_find(command->cdb);
-	if (kind == SCSI_LUN_NUMBER && lun == 0 && command->operation != NULL &&
+	if (kind == SCSI_LUN_NUMBER && (lun == 0 || awaited) && command->operation != NULL &&
 	    (command->operation->flags & SCSI_OP_WITHOUT_UNIT) != 0)
 		return true;
+	if (awaited)
+		return scsi_sense_fail(command, SCSI_KEY_NOT_READY, SCSI_ASC_NOT_READY_TARGET_PORT_UNAVAILABLE);
 	return scsi_sense_fail(command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LOGICAL_UNIT_NOT_SUPPORTED);
 }
 

@@ -46,6 +46,8 @@ static bool decode_target(struct scsi_command *command, const uint8_t *bytes, st
 	if (bytes[7] > MOST_DESIGNATOR_BYTES)
 		return true;
 	for (size_t i = 0; i < map->count && !target->reachable; i++) {
+		if (map->mappings[i].unit == NULL)
+			continue;
 		target->reachable = is_designated(map->mappings[i].unit, bytes + 4);
 		target->lun = map->mappings[i].lun;
 	}

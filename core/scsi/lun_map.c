@@ -50,6 +50,13 @@ const struct scsi_lun_mapping *scsi_lun_map_find(const struct scsi_lun_map *map,
 	return low < map->count && map->mappings[low].lun == lun ? &map->mappings[low] : NULL;
 }
 
+bool scsi_lun_map_awaits(const struct scsi_lun_map *map, uint16_t lun)
+{
+	const struct scsi_lun_mapping *mapping = scsi_lun_map_find(map, lun);
+
+	return mapping != NULL && mapping->unit == NULL;
+}
+
 /* SAM-5 4.7.7: address method in the two highest bits of the first byte. */
 enum { METHOD_PERIPHERAL = 0, METHOD_FLAT = 1, METHOD_EXTENDED = 3 };
 

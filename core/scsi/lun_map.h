@@ -17,7 +17,9 @@ struct scsi_logical_unit;
 struct scsi_lun_mapping {
 	uint16_t lun;
 	bool read_only;
-	struct scsi_logical_unit *unit; /* kept alive by the map's owner until the last reference is gone */
+	/* Kept alive by the map's owner until the last reference is gone.  NULL: its store could not be opened yet, so
+	 * that nobody knows its size and serial; the LUN is reported, and not ready. */
+	struct scsi_logical_unit *unit;
 };
 
 struct scsi_lun_map {
@@ -34,6 +36,8 @@ struct scsi_lun_map *scsi_lun_map_hold(struct scsi_lun_map *map);
 void scsi_lun_map_drop(struct scsi_lun_map *map);
 /* NULL: not mapped. */
 const struct scsi_lun_mapping *scsi_lun_map_find(const struct scsi_lun_map *map, uint16_t lun);
+/* The LUN is mapped to a unit that is not there yet. */
+bool scsi_lun_map_awaits(const struct scsi_lun_map *map, uint16_t lun);
 
 /* The 8-byte LUN field, SAM-5 4.7: peripheral and flat space formats. */
 enum scsi_lun_kind { SCSI_LUN_NUMBER, SCSI_LUN_REPORT_LUNS, SCSI_LUN_INVALID };

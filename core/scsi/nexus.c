@@ -136,7 +136,7 @@ struct scsi_nexus_lun *scsi_nexus_lun_find(struct scsi_nexus *nexus, const uint8
 	if (__builtin_expect(nexus_lun != NULL, 1))
 		return nexus_lun;
 	mapping = scsi_lun_map_find(nexus->lun_map, *lun);
-	return mapping != NULL ? attach(nexus, mapping) : NULL;
+	return mapping != NULL && mapping->unit != NULL ? attach(nexus, mapping) : NULL;
 }
 
 void scsi_nexus_lun_for_each(struct scsi_nexus *nexus, void (*visit)(struct scsi_nexus_lun *nexus_lun, void *context),

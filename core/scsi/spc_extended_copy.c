@@ -146,7 +146,8 @@ static struct scsi_logical_unit *reach(struct copy *copy, uint16_t index)
 	if (!target->reachable)
 		return NULL;
 	mapping = scsi_lun_map_find(copy->command->nexus->lun_map, target->lun);
-	if (mapping == NULL || (target->block_bytes != 0 && target->block_bytes != mapping->unit->block_bytes))
+	if (mapping == NULL || mapping->unit == NULL ||
+	    (target->block_bytes != 0 && target->block_bytes != mapping->unit->block_bytes))
 		return NULL;
 	return mapping->unit;
 }

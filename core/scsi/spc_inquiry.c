@@ -10,7 +10,8 @@
 #include "scsi/vpd.h"
 
 enum { EVPD = 0x01, STANDARD_BYTES = 74 };
-enum { QUALIFIER_NO_UNIT = 0x60, TYPE_DISK = 0x00, TYPE_WELL_KNOWN = 0x1e, TYPE_UNKNOWN = 0x1f };
+enum { QUALIFIER_NOT_CONNECTED = 0x20, QUALIFIER_NO_UNIT = 0x60 };
+enum { TYPE_DISK = 0x00, TYPE_WELL_KNOWN = 0x1e, TYPE_UNKNOWN = 0x1f };
 enum {
 	VERSION_SPC_4 = 0x06,
 	RESPONSE_FORMAT = 0x02,
@@ -36,8 +37,12 @@ uint8_t scsi_peripheral_device(const struct scsi_command *command)
 
 	if (command->unit != NULL)
 		return TYPE_DISK;
-	return scsi_lun_decode(command->lun, &lun) == SCSI_LUN_REPORT_LUNS ? TYPE_WELL_KNOWN
-									   : QUALIFIER_NO_UNIT | TYPE_UNKNOWN;
+	if (scsi_lun_decode(command->lun, &lun) == SCSI_LUN_REPORT_LUNS)
+		return TYPE_WELL_KNOWN;
+	/* Of no type yet, so that initiators make no disk of it before its identity is known. */
+	if (scsi_lun_map_awaits(command->nexus->lun_map, lun))
+		return QUALIFIER_NOT_CONNECTED | TYPE_UNKNOWN;
+	return QUALIFIER_NO_UNIT | TYPE_UNKNOWN;
 }
 
 void scsi_put_ascii(uint8_t *field, size_t length, const char *text)

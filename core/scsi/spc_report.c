@@ -54,6 +54,14 @@ static void current_condition(struct scsi_logical_unit *unit, struct scsi_sense 
 		*sense = (struct scsi_sense){.key = SCSI_KEY_NO_SENSE, .asc = SCSI_ASC_NONE};
 }
 
+static struct scsi_sense condition_without_unit(const struct scsi_command *command, uint16_t lun)
+{
+	if (scsi_lun_map_awaits(command->nexus->lun_map, lun))
+		return (struct scsi_sense){.key = SCSI_KEY_NOT_READY,
+					   .asc = SCSI_ASC_NOT_READY_TARGET_PORT_UNAVAILABLE};
+	return (struct scsi_sense){.key = SCSI_KEY_ILLEGAL_REQUEST, .asc = SCSI_ASC_LOGICAL_UNIT_NOT_SUPPORTED};
+}
+
 void spc_request_sense(struct scsi_command *command)
 {
 	enum { DESC = 0x01 };
@@ -63,8 +71,7 @@ void spc_request_sense(struct scsi_command *command)
 	uint16_t lun;
 
 	if (command->unit == NULL && scsi_lun_decode(command->lun, &lun) == SCSI_LUN_NUMBER)
-		sense =
-		    (struct scsi_sense){.key = SCSI_KEY_ILLEGAL_REQUEST, .asc = SCSI_ASC_LOGICAL_UNIT_NOT_SUPPORTED};
+		sense = condition_without_unit(command, lun);
 	else if (!scsi_unit_attention_take(command->nexus_lun, &sense))
 		current_condition(command->unit, &sense);
 	length = scsi_sense_encode(&sense, (command->cdb[1] & DESC) != 0, encoded);

@@ -325,9 +325,12 @@ static void start_target_reset(struct scsi_task_management *function)
 		units[i] = map->mappings[i].unit;
 	qsort(units, map->count, sizeof(*units), compare_units);
 	for (size_t i = 0; i < map->count; i++)
-		if (count == 0 || units[count - 1] != units[i])
+		if (units[i] != NULL && (count == 0 || units[count - 1] != units[i]))
 			units[count++] = units[i];
-	start_reset(function, units, count);
+	if (count != 0)
+		start_reset(function, units, count);
+	else
+		respond(function, SCSI_FUNCTION_COMPLETE);
 	free(units);
 }
 
@@ -338,7 +341,8 @@ static struct scsi_nexus_lun *addressed(const struct scsi_task_management *funct
 	uint16_t lun;
 
 	nexus_lun = scsi_nexus_lun_find(function->nexus, function->lun, &kind, &lun);
-	if (nexus_lun == NULL && kind == SCSI_LUN_REPORT_LUNS)
+	if (nexus_lun == NULL && (kind == SCSI_LUN_REPORT_LUNS ||
+				  (kind == SCSI_LUN_NUMBER && scsi_lun_map_awaits(function->nexus->lun_map, lun))))
 		return &function->nexus->without_unit;
 	return nexus_lun;
 }

@@ -126,7 +126,7 @@ static void tell_units(struct target_model *model, const struct target_configura
 		struct builder builder = {
 		    .model = model, .next = next, .unit = &next->units[i], .forced_tag = forced_tag, .ports = ports};
 
-		if (units[i])
+		if (units[i] && units[i]->logical_unit)
 			tell_unit(&builder, units[i], groups);
 	}
 	if (!groups || !ports)

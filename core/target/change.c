@@ -28,6 +28,8 @@ bool target_change_is_kept(const struct target_change *change, const struct targ
 
 static void finish(struct target_change *change)
 {
+	struct target_model *model = change->model;
+
 	rt_timer_cancel(&change->timer);
 	RT_LIST_FOR_EACH (node, &change->model->retiring) {
 		RT_CONTAINER_OF(node, struct target_unit, in_retiring)->waiter = NULL;
@@ -39,6 +41,7 @@ static void finish(struct target_change *change)
 	change->is_as_before = NULL;
 	target_configuration_drop(change->configuration);
 	change->done(change);
+	target_model_go_on(model);
 }
 
 /* ---- Units that go ---------------------------------------------------------------------------------------------- */
@@ -227,7 +230,6 @@ static int serve_new_unit(struct target_change *change, size_t index)
 	if (!status || !change->tolerant)
 		return status;
 	/* As before or not, it would be the same store with the same serial. */
-	change->is_as_before[index] = true;
 	target_change_unit_failed(change, index);
 	target_model_retire(change->model, unit);
 	return 0;
@@ -237,8 +239,10 @@ static int serve_new_units(struct target_change *change)
 {
 	int status = 0;
 
+	if (change == &change->model->arrival)
+		target_model_serve_arrivals(change->model, change->units, change->configuration->unit_count);
 	for (size_t i = 0; i < change->configuration->unit_count && !status; i++)
-		if (!target_change_is_kept(change, change->units[i]))
+		if (!target_change_is_kept(change, change->units[i]) && !change->units[i]->awaited)
 			status = serve_new_unit(change, i);
 	if (!status && change->tolerant)
 		target_change_prune(change);
@@ -343,16 +347,27 @@ static void all_opened(struct target_change *change)
 
 static void unit_opened(struct target_unit *unit);
 
+/* Its store is tried again, or it is not served. */
+static void leave_out(struct target_change *change, struct target_unit *unit)
+{
+	if (unit->daemon->retry_open_s) {
+		target_change_unit_awaited(change, index_of(change, unit));
+		target_model_await(change->model, unit);
+		return;
+	}
+	target_change_unit_failed(change, index_of(change, unit));
+	target_model_retire(change->model, unit);
+}
+
 /* true: it is being opened again, as it was before. */
 static bool go_on_without(struct target_change *change, struct target_unit *unit)
 {
 	tell_why(change, unit);
-	if (target_change_unit_failed(change, index_of(change, unit))) {
-		unit->opened_read_only = unit->spec->read_only;
+	if (target_change_as_before(change, index_of(change, unit))) {
 		target_unit_open(unit, unit_opened);
 		return true;
 	}
-	target_model_retire(change->model, unit);
+	leave_out(change, unit);
 	return false;
 }
 
@@ -379,7 +394,7 @@ static uint64_t open_left_us(const struct target_change *change)
 
 	for (size_t i = 0; i < change->configuration->unit_count; i++) {
 		const struct target_unit *unit = change->units[i];
-		uint64_t left_us = unit ? target_unit_open_left_us(unit) : UINT64_MAX;
+		uint64_t left_us = unit && !unit->awaited ? target_unit_open_left_us(unit) : UINT64_MAX;
 
 		least_us = left_us < least_us ? left_us : least_us;
 	}
@@ -401,18 +416,21 @@ static void open_timed_out(struct rt_timer *timer)
 		struct target_unit *unit = change->units[i];
 
 		/* Without the late ones the change goes on; else it has failed. */
-		if (!unit || unit->verb != TARGET_UNIT_OPEN || (change->tolerant && target_unit_open_left_us(unit)))
+		if (!unit || unit->awaited || unit->verb != TARGET_UNIT_OPEN ||
+		    (change->tolerant && target_unit_open_left_us(unit)))
 			continue;
 		snprintf(change->error, sizeof(change->error), "%.400s: has not opened within open_timeout_s (%u s)",
 			 target_unit_place(unit, place, sizeof(place)), unit->daemon->open_timeout_s);
+		change->outstanding--;
+		if (change->tolerant && unit->daemon->retry_open_s) {
+			leave_out(change, unit);
+			continue;
+		}
 		rt_list_append(&change->model->retiring, &unit->in_retiring);
 		unit->finished = late_open_ended;
 		if (change->tolerant)
-			change->is_as_before[i] = true;
-		if (change->tolerant)
 			target_change_unit_failed(change, i);
 		change->units[i] = NULL;
-		change->outstanding--;
 	}
 	if (!change->tolerant)
 		fail(change, -ETIMEDOUT);
@@ -454,8 +472,12 @@ static int refuse_if_retiring(struct target_change *change, const struct unit_sp
 
 const char *target_change_difference(const struct target_unit *unit, const struct unit_spec *spec)
 {
-	const char *key = target_unit_difference(unit->spec->lun, spec->lun);
+	const char *key;
 
+	/* Nothing is open yet. */
+	if (target_unit_is_waiting(unit))
+		return NULL;
+	key = target_unit_difference(unit->spec->lun, spec->lun);
 	return !key && unit->opened_read_only && !spec->read_only ? "read_only" : key;
 }
 
@@ -531,9 +553,16 @@ static void open_new_units(struct target_change *change)
 
 void target_model_change(struct target_model *model, struct target_change *change)
 {
+	change->model = model;
+	model->next_change = change;
+	target_model_go_on(model);
+}
+
+void target_change_start(struct target_change *change)
+{
+	struct target_model *model = change->model;
 	int status;
 
-	change->model = model;
 	change->status = 0;
 	change->error[0] = '\0';
 	change->outstanding = 0;

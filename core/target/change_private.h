@@ -15,9 +15,13 @@ struct target_unit *target_change_find_unit(const struct target_model *model, co
 const char *target_change_difference(const struct target_unit *unit, const struct unit_spec *spec);
 bool target_change_is_kept(const struct target_change *change, const struct target_unit *unit);
 
-/* Of a tolerant change: the unit at `index` cannot be had, for the reason in change->error.  It is forgotten (the
- * caller sees to what there is of it), or (true) described anew as it was before, for another attempt. */
-bool target_change_unit_failed(struct target_change *change, size_t index);
+/* Of a tolerant change: the unit at `index` cannot be had, for the reason in change->error.  It is described anew as it
+ * was before, for another attempt (false: it was not, or that has been tried); */
+bool target_change_as_before(struct target_change *change, size_t index);
+/* or forgotten (the caller sees to what there is of it); */
+void target_change_unit_failed(struct target_change *change, size_t index);
+/* or awaited (likewise). */
+void target_change_unit_awaited(struct target_change *change, size_t index);
 /* A portal of the group cannot be opened, for the reason in change->error: takes it away. */
 void target_change_portal_failed(struct target_change *change, struct portal_group_spec *group, size_t index);
 /* Takes the units that have failed out of the configuration. */

@@ -24,16 +24,15 @@ static struct target_change_failure *add_failure(struct target_change *change)
 	return grown;
 }
 
-static void lun_failed(struct target_change *change, const struct target_spec *target, const struct lun_spec *lun,
-		       bool as_before)
+static struct target_change_failure *lun_failed(struct target_change *change, const struct target_spec *target,
+						const struct lun_spec *lun, const char *what)
 {
 	struct target_change_failure *failure = add_failure(change);
 
 	failure->target = target->name;
 	failure->lun = lun->lun;
-	failure->as_before = as_before;
-	rt_log(RT_LOG_ERROR, "target %s, LUN %u %s: %s", target->name, lun->lun,
-	       as_before ? "stays what it was" : "is not served", change->error);
+	rt_log(RT_LOG_ERROR, "target %s, LUN %u %s: %s", target->name, lun->lun, what, change->error);
+	return failure;
 }
 
 static const struct unit_spec *find_before(const struct target_change *change, const struct unit_spec *spec)
@@ -60,29 +59,43 @@ static void describe_as_before(struct target_change *change, struct unit_spec *s
 				continue;
 			target_lun_copy_attributes(&configuration->arena, before->lun, lun);
 			lun->read_only |= before->read_only;
-			lun_failed(change, &configuration->targets[i], lun, true);
+			lun_failed(change, &configuration->targets[i], lun, "stays what it was")->as_before = true;
 		}
 	spec->read_only |= before->read_only;
 	change->is_as_before[spec - configuration->units] = true;
 }
 
-bool target_change_unit_failed(struct target_change *change, size_t index)
+bool target_change_as_before(struct target_change *change, size_t index)
+{
+	struct unit_spec *spec = &change->configuration->units[index];
+	const struct unit_spec *before = find_before(change, spec);
+
+	if (!before || change->is_as_before[index])
+		return false;
+	describe_as_before(change, spec, before);
+	return true;
+}
+
+static void luns_failed(struct target_change *change, const struct unit_spec *spec, const char *what, bool awaited)
 {
 	struct target_configuration *configuration = change->configuration;
-	struct unit_spec *spec = &configuration->units[index];
-	const struct unit_spec *before = change->units[index] ? find_before(change, spec) : NULL;
 
-	if (before && !change->is_as_before[index]) {
-		describe_as_before(change, spec, before);
-		return true;
-	}
 	for (size_t i = 0; i < configuration->target_count; i++)
 		for (size_t k = 0; k < configuration->targets[i].lun_count; k++)
 			if (configuration->targets[i].luns[k].unit == spec)
-				lun_failed(change, &configuration->targets[i], &configuration->targets[i].luns[k],
-					   false);
+				lun_failed(change, &configuration->targets[i], &configuration->targets[i].luns[k], what)
+				    ->awaited = awaited;
+}
+
+void target_change_unit_failed(struct target_change *change, size_t index)
+{
+	luns_failed(change, &change->configuration->units[index], "is not served", false);
 	change->units[index] = NULL;
-	return false;
+}
+
+void target_change_unit_awaited(struct target_change *change, size_t index)
+{
+	luns_failed(change, &change->configuration->units[index], "is not ready", true);
 }
 
 void target_change_portal_failed(struct target_change *change, struct portal_group_spec *group, size_t index)

@@ -98,7 +98,9 @@ void target_model_cancel_start(struct target_model *model)
 static void finish_start(struct target_model *model, int status)
 {
 	rt_timer_cancel(&model->timer);
+	model->is_serving = !status;
 	model->started(model->started_context, status);
+	target_model_go_on(model);
 }
 
 /* ---- Listen --------------------------------------------------------------------------------------------------- */
@@ -217,6 +219,8 @@ static void log_luns(const struct target_model *model)
 		for (size_t k = 0; k < target->lun_count; k++) {
 			const struct target_unit *unit = target_model_unit(model, &target->luns[k]);
 
+			if (target_unit_is_waiting(unit))
+				continue;
 			rt_log(RT_LOG_INFO, "serving %s, LUN %u: %s, %" PRIu64 " bytes, blocks of %u, serial %s%s",
 			       target->name, target->luns[k].lun, unit->spec->name, store_size_bytes(unit->store),
 			       unit->spec->lun->block_size, unit->serial,
@@ -257,6 +261,7 @@ static void choose_serial(struct target_model *model, struct target_unit *unit)
 
 	/* Again, as `open` may have made the file. */
 	target_canonical_path(unit->spec->plugin_path, canonical);
+	free(unit->canonical_path);
 	unit->canonical_path = strdup(canonical);
 	if (*unit->spec->lun->serial) {
 		snprintf(unit->serial, sizeof(unit->serial), "%s", unit->spec->lun->serial);
@@ -333,7 +338,8 @@ static void name_and_persist(struct target_model *model)
 	int status = target_model_name_ports(&model->ledger, model->configuration, error);
 
 	for (size_t i = 0; i < model->unit_count && !status; i++)
-		status = target_model_serve_unit(model, model->units[i], model->units, i, error);
+		if (!model->units[i]->awaited)
+			status = target_model_serve_unit(model, model->units[i], model->units, i, error);
 	if (status) {
 		rt_log(RT_LOG_ERROR, "%s", error);
 		finish_start(model, status);
@@ -361,7 +367,9 @@ static void unit_opened(struct target_unit *unit)
 	struct target_model *model = unit->owner;
 	char place[PLACE_BYTES];
 
-	if (unit->status) {
+	if (unit->status && unit->daemon->retry_open_s) {
+		target_model_await(model, unit);
+	} else if (unit->status) {
 		rt_log(RT_LOG_ERROR, "%s: cannot be opened: %s", target_unit_place(unit, place, sizeof(place)),
 		       *unit->error ? unit->error : strerror(-unit->status));
 		model->start_failed = true;
@@ -371,17 +379,33 @@ static void unit_opened(struct target_unit *unit)
 		all_opened(model);
 }
 
-/* Until the first unit is late. */
+/* Until the first unit that the start waits for is late. */
 static uint64_t open_left_us(const struct target_model *model)
 {
 	uint64_t least_us = UINT64_MAX;
 
 	for (size_t i = 0; i < model->unit_count; i++) {
-		uint64_t left_us = target_unit_open_left_us(model->units[i]);
+		uint64_t left_us = model->units[i]->awaited ? UINT64_MAX : target_unit_open_left_us(model->units[i]);
 
 		least_us = left_us < least_us ? left_us : least_us;
 	}
 	return least_us;
+}
+
+static void go_on_without_late(struct target_model *model)
+{
+	for (size_t i = 0; i < model->unit_count; i++) {
+		struct target_unit *unit = model->units[i];
+
+		if (unit->awaited || target_unit_open_left_us(unit))
+			continue;
+		target_model_await(model, unit);
+		model->outstanding--;
+	}
+	if (model->outstanding == 0)
+		all_opened(model);
+	else
+		rt_timer_arm(model->control, &model->timer, open_left_us(model));
 }
 
 static void open_timed_out(struct rt_timer *timer)
@@ -392,6 +416,10 @@ static void open_timed_out(struct rt_timer *timer)
 
 	if (left_us) {
 		rt_timer_arm(model->control, &model->timer, left_us);
+		return;
+	}
+	if (model->configuration->daemon.retry_open_s) {
+		go_on_without_late(model);
 		return;
 	}
 	for (size_t i = 0; i < model->unit_count; i++)

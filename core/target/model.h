@@ -22,7 +22,8 @@ int target_model_create(struct rt_loop *control, struct target_configuration *co
 /* Before it was started, or after it has stopped. */
 void target_model_free(struct target_model *model);
 
-/* Opens the stores (all at a time, each within open_timeout_s), makes the logical units, publishes, listens.  The
+/* Opens the stores (all at a time, each within open_timeout_s), makes the logical units, publishes, listens.  With
+ * retry_open_s, a store that cannot be opened does not fail the start: its LUNs are not ready until it is there.  The
  * workers run.  `started` gets 0 or a negative errno, after what went wrong has been logged for each object; then, and
  * at any time after `started`, the model is to be stopped. */
 void target_model_start(struct target_model *model, void (*started)(void *context, int status), void *context);
@@ -35,6 +36,7 @@ enum target_stop_result {
 	/* A store has not answered within its time (logged): threads are stuck in it, so the process must end without
 	 * freeing anything. */
 	TARGET_STUCK,
+	TARGET_STUCK_OPENING, /* likewise, but nothing is lost: none but stores that were being opened */
 };
 /* Stops accepting, lets commands finish, flushes and closes every store, within shutdown_timeout_s. */
 void target_model_stop(struct target_model *model, void (*stopped)(void *context, enum target_stop_result result),
@@ -54,6 +56,7 @@ struct target_change_failure {
 	const char *target, *portal;
 	uint16_t lun, portal_group_tag;
 	bool as_before; /* the LUN is served, but as it was before */
+	bool awaited;	/* the LUN is there, but not ready until its store can be opened, which is tried again */
 	const char *reason;
 };
 
@@ -97,7 +100,8 @@ struct target_change {
 	struct iscsi_directory *directory;
 	struct rt_list portals; /* new ones */
 };
-/* One at a time, after the model has started and before it is stopped. */
+/* One at a time, after the model has started and before it is stopped.  One of the model's own, which serves what could
+ * not be opened before, may come first. */
 void target_model_change(struct target_model *model, struct target_change *change);
 
 /* The way from the configuration in force to a wanted one, if that is no single step: the one in force without what has

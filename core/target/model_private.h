@@ -33,7 +33,12 @@ struct target_model {
 	/* stop */
 	struct rt_post server_stopped;
 	bool closing, has_lost;
+	bool stop_waits;	      /* for the change under way */
 	struct target_change *change; /* under way */
+	/* Units whose store can be opened at last. */
+	bool is_serving, is_stopping, has_arrivals;
+	struct target_change arrival;	   /* that publishes them */
+	struct target_change *next_change; /* that waits for it */
 	void (*stopped)(void *context, enum target_stop_result result);
 	void *stopped_context;
 };
@@ -56,6 +61,14 @@ int target_model_name_ports(struct target_ledger *ledger, const struct target_co
 /* Gives the unit its serial and makes its SCSI side; `others` (or NULL) are looked at for the same serial. */
 int target_model_serve_unit(struct target_model *model, struct target_unit *unit, struct target_unit *const *others,
 			    size_t other_count, char error[static TARGET_ERROR_BYTES]);
+/* The unit's store could not be opened, or is late: it is tried again, and served when it is there. */
+void target_model_await(struct target_model *model, struct target_unit *unit);
+/* Of the change that publishes them: makes the SCSI side of those that are there. */
+void target_model_serve_arrivals(struct target_model *model, struct target_unit *const *units, size_t count);
+/* Neither the start nor a change is under way: what waits for that? */
+void target_model_go_on(struct target_model *model);
+void target_change_start(struct target_change *change);
+void target_model_stop_serving(struct target_model *model);
 /* The unit is in no published directory any more. */
 void target_model_retire(struct target_model *model, struct target_unit *unit);
 /* For a stop that waits for it. */

@@ -84,12 +84,19 @@ static void server_stopped(struct rt_post *post)
 		quiesce_units(model);
 }
 
-static void report_stuck(const struct target_unit *unit, const char *place, unsigned seconds)
+/* true: a store is open that has not been closed. */
+static bool report_stuck(const struct target_unit *unit, const char *place, unsigned seconds)
 {
+	if (unit->verb == TARGET_UNIT_OPEN) {
+		rt_log(RT_LOG_ERROR, "%s: its opening has not come back within shutdown_timeout_s (%u s)", place,
+		       seconds);
+		return false;
+	}
 	if (unit->logical_unit && !unit->is_quiet)
 		rt_log(RT_LOG_ERROR, "%s: not flushed within shutdown_timeout_s (%u s); %s", place, seconds, loss);
 	else if (unit->store)
 		rt_log(RT_LOG_ERROR, "%s: not closed within shutdown_timeout_s (%u s)", place, seconds);
+	return unit->logical_unit || unit->store;
 }
 
 static void stop_timed_out(struct rt_timer *timer)
@@ -97,18 +104,19 @@ static void stop_timed_out(struct rt_timer *timer)
 	struct target_model *model = RT_CONTAINER_OF(timer, struct target_model, timer);
 	unsigned seconds = model->configuration->daemon.shutdown_timeout_s;
 	char place[PLACE_BYTES];
+	bool is_open = !model->closing;
 
 	model->is_stuck = true;
 	for (size_t i = 0; i < model->unit_count; i++) {
 		target_unit_place(model->units[i], place, sizeof(place));
-		report_stuck(model->units[i], place, seconds);
+		is_open |= report_stuck(model->units[i], place, seconds);
 	}
 	RT_LIST_FOR_EACH (node, &model->retiring) {
 		const struct target_unit *unit = RT_CONTAINER_OF(node, struct target_unit, in_retiring);
 
-		report_stuck(unit, unit->name, seconds);
+		is_open |= report_stuck(unit, unit->name, seconds);
 	}
-	finish_stop(model, TARGET_STUCK);
+	finish_stop(model, is_open || model->has_lost ? TARGET_STUCK : TARGET_STUCK_OPENING);
 }
 
 void target_model_stop(struct target_model *model, void (*stopped)(void *context, enum target_stop_result result),
@@ -124,6 +132,22 @@ void target_model_stop(struct target_model *model, void (*stopped)(void *context
 	}
 	model->timer.expired = stop_timed_out;
 	rt_timer_arm(model->control, &model->timer, timeout_us);
+	model->is_stopping = true;
+	/* The model's own change ends by itself. */
+	model->stop_waits = model->change != NULL;
+	if (!model->stop_waits)
+		target_model_stop_serving(model);
+}
+
+void target_model_stop_serving(struct target_model *model)
+{
+	uint64_t timeout_us = model->configuration->daemon.shutdown_timeout_s * US_PER_S;
+
+	model->stop_waits = false;
+	if (model->is_stuck)
+		return;
+	for (size_t i = 0; i < model->unit_count; i++)
+		rt_timer_cancel(&model->units[i]->retry_timer);
 	RT_LIST_FOR_EACH (node, &model->portals) {
 		target_model_portal_close(RT_CONTAINER_OF(node, struct model_portal, node));
 	}

@@ -42,7 +42,7 @@ struct daemon_spec {
 	const char *const *plugin_dirs;
 	size_t plugin_dir_count;
 	uint32_t login_timeout_s, nop_interval_s, nop_timeout_s, command_timeout_s, tmf_timeout_s;
-	uint32_t shutdown_timeout_s, open_timeout_s, refresh_interval_s;
+	uint32_t shutdown_timeout_s, open_timeout_s, refresh_interval_s, retry_open_s;
 	uint32_t first_port_id; /* the smallest relative target port id to give */
 	uint32_t max_connections, max_connections_per_address, max_pending_logins;
 	struct {

@@ -10,6 +10,7 @@
 
 #include "rt/log.h"
 #include "target/check.h"
+#include "target/differ.h"
 #include "target/figures.h"
 
 #define US_PER_S  UINT64_C(1000000)
@@ -66,7 +67,7 @@ static void run_verb(struct store_job *job)
 
 	switch (unit->verb) {
 	case TARGET_UNIT_OPEN:
-		target_store_spec(unit->daemon, unit->spec, &spec);
+		target_store_spec(&unit->opening->daemon, unit->opening_spec, &spec);
 		spec.event = target_unit_event;
 		spec.open_takes = open_takes;
 		spec.event_context = unit;
@@ -111,6 +112,12 @@ static void warn_of_size(const struct target_unit *unit)
 
 /* ---- Size ------------------------------------------------------------------------------------------------------- */
 
+static void say_closing(struct target_unit *unit)
+{
+	unit->status = -ECANCELED;
+	snprintf(unit->error, sizeof(unit->error), "%s: is being closed", unit->name);
+}
+
 static void finish_resize(struct target_unit *unit)
 {
 	void (*resized)(struct target_unit * unit) = unit->resized;
@@ -119,7 +126,8 @@ static void finish_resize(struct target_unit *unit)
 	unit->resized = NULL;
 	if (!unit->status)
 		target_unit_take_size(unit);
-	if (unit->resize_shrinks)
+	/* It may be on its way out by now. */
+	if (unit->resize_shrinks && unit->logical_unit)
 		scsi_logical_unit_resume(unit->logical_unit);
 	resized(unit);
 }
@@ -131,13 +139,22 @@ static void begin_resize(struct target_unit *unit)
 		start_verb(unit, TARGET_UNIT_RESIZE);
 }
 
+static void start_quiesce(struct target_unit *unit);
+
 /* Nothing may be under way beyond the new end. */
 static void quiet_for_resize(struct rt_post *post)
 {
 	struct scsi_unit_quiesce *quiesce = RT_CONTAINER_OF(post, struct scsi_unit_quiesce, done);
 	struct target_unit *unit = RT_CONTAINER_OF(quiesce, struct target_unit, quiesce);
 
+	unit->resize_quiesces = false;
 	unit->status = quiesce->status;
+	if (unit->quiesce_wanted) {
+		say_closing(unit);
+		finish_resize(unit);
+		start_quiesce(unit);
+		return;
+	}
 	if (!unit->status) {
 		begin_resize(unit);
 		return;
@@ -149,7 +166,7 @@ static void quiet_for_resize(struct rt_post *post)
 int target_unit_resize(struct target_unit *unit, uint64_t size_bytes, bool shrink,
 		       void (*resized)(struct target_unit *unit))
 {
-	if (unit->resized || unit->close_wanted || unit->retiring)
+	if (unit->resized || unit->close_wanted || unit->retiring || !unit->logical_unit)
 		return -EBUSY;
 	unit->resized = resized;
 	unit->resize_bytes = size_bytes;
@@ -158,6 +175,7 @@ int target_unit_resize(struct target_unit *unit, uint64_t size_bytes, bool shrin
 		begin_resize(unit);
 		return 0;
 	}
+	unit->resize_quiesces = true;
 	unit->quiesce = (struct scsi_unit_quiesce){
 	    .done.run = quiet_for_resize, .reply_to = unit->control, .flush = !unit->opened_read_only};
 	scsi_logical_unit_quiesce(unit->logical_unit, &unit->quiesce);
@@ -177,7 +195,7 @@ static void finish_take_over(struct target_unit *unit)
 
 int target_unit_take_over(struct target_unit *unit, void (*taken_over)(struct target_unit *unit))
 {
-	if (unit->taken_over || unit->close_wanted || unit->retiring)
+	if (unit->taken_over || unit->close_wanted || unit->retiring || !unit->logical_unit)
 		return -EBUSY;
 	unit->taken_over = taken_over;
 	unit->take_over_wanted = true;
@@ -186,14 +204,38 @@ int target_unit_take_over(struct target_unit *unit, void (*taken_over)(struct ta
 	return 0;
 }
 
-static void cancel_take_over(struct target_unit *unit)
+/* The unit is being closed: whoever wanted something of it behind the verb that has ended is told so. */
+static void cancel_what_waits(struct target_unit *unit)
 {
-	unit->status = -ECANCELED;
-	snprintf(unit->error, sizeof(unit->error), "%s: is being closed", unit->name);
-	finish_take_over(unit);
+	say_closing(unit);
+	if (unit->take_over_wanted)
+		finish_take_over(unit);
+	if (unit->resize_wanted)
+		finish_resize(unit);
 }
 
 /* ---- Verbs ------------------------------------------------------------------------------------------------------ */
+
+static void close_store(struct target_unit *unit)
+{
+	if (unit->store)
+		start_verb(unit, TARGET_UNIT_CLOSE);
+	else
+		unit->finished(unit);
+}
+
+static void opened(struct target_unit *unit)
+{
+	struct target_configuration *opening = unit->opening;
+
+	if (!unit->status)
+		warn_of_size(unit);
+	if (unit->close_wanted)
+		close_store(unit);
+	else
+		unit->finished(unit);
+	target_configuration_drop(opening);
+}
 
 static void verb_done(struct rt_post *post)
 {
@@ -201,22 +243,23 @@ static void verb_done(struct rt_post *post)
 	enum target_unit_verb verb = unit->verb;
 
 	unit->verb = TARGET_UNIT_IDLE;
-	if (verb == TARGET_UNIT_OPEN && !unit->status)
-		warn_of_size(unit);
-	if (verb == TARGET_UNIT_REFRESH)
-		target_unit_refreshed(unit);
-	if (verb == TARGET_UNIT_CLOSE)
+	if (verb == TARGET_UNIT_OPEN) {
+		opened(unit);
+		return;
+	}
+	if (verb == TARGET_UNIT_CLOSE) {
 		unit->store = NULL;
-	if (verb == TARGET_UNIT_OPEN || verb == TARGET_UNIT_CLOSE) {
 		unit->finished(unit);
 		return;
 	}
+	if (verb == TARGET_UNIT_REFRESH)
+		target_unit_refreshed(unit);
 	if (verb == TARGET_UNIT_RESIZE)
 		finish_resize(unit);
 	if (verb == TARGET_UNIT_TAKE_OVER)
 		finish_take_over(unit);
-	if (unit->close_wanted && unit->take_over_wanted)
-		cancel_take_over(unit);
+	if (unit->close_wanted)
+		cancel_what_waits(unit);
 	if (unit->verb != TARGET_UNIT_IDLE)
 		return;
 	if (unit->close_wanted)
@@ -233,8 +276,8 @@ void target_unit_refresh(struct target_unit *unit)
 {
 	if (unit->close_wanted)
 		return;
-	/* Until the verb has ended, the store belongs to the pool's thread. */
-	unit->refresh_wanted = unit->verb != TARGET_UNIT_IDLE;
+	/* Until the verb has ended, the store belongs to the pool's thread; and one that came waits to be served. */
+	unit->refresh_wanted = unit->verb != TARGET_UNIT_IDLE || target_unit_is_waiting(unit);
 	if (!unit->refresh_wanted && unit->store)
 		start_verb(unit, TARGET_UNIT_REFRESH);
 }
@@ -267,6 +310,7 @@ struct target_unit *target_unit_create(struct target_configuration *configuratio
 	rt_list_init(&unit->in_retiring);
 	target_unit_watch_init(unit);
 	target_unit_retire_init(unit);
+	target_unit_await_init(unit);
 	return unit;
 }
 
@@ -284,6 +328,7 @@ void target_unit_adopt(struct target_unit *unit, struct target_configuration *co
 {
 	struct target_configuration *old = unit->configuration;
 	bool was_online = unit->spec->lun->online;
+	bool differs = target_unit_difference(unit->spec->lun, spec->lun) || unit->spec->read_only != spec->read_only;
 
 	unit->configuration = target_configuration_hold(configuration);
 	unit->spec = spec;
@@ -291,12 +336,17 @@ void target_unit_adopt(struct target_unit *unit, struct target_configuration *co
 	/* What was set at run time stays as long as the configuration says what it said. */
 	if (spec->lun->online != was_online)
 		target_unit_set_online(unit, spec->lun->online);
+	if (differs && target_unit_is_waiting(unit))
+		target_unit_described_anew(unit);
 	target_configuration_drop(old);
 }
 
 void target_unit_open(struct target_unit *unit, void (*finished)(struct target_unit *unit))
 {
 	unit->finished = finished;
+	unit->opening = target_configuration_hold(unit->configuration);
+	unit->opening_spec = unit->spec;
+	unit->opened_read_only = unit->spec->read_only;
 	atomic_store(&unit->open_until_ns, now_ns() + unit->daemon->open_timeout_s * US_PER_S * NS_PER_US);
 	start_verb(unit, TARGET_UNIT_OPEN);
 }
@@ -366,9 +416,9 @@ static void quiesced(struct rt_post *post)
 	unit->finished(unit);
 }
 
-void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct target_unit *unit))
+static void start_quiesce(struct target_unit *unit)
 {
-	unit->finished = finished;
+	unit->quiesce_wanted = false;
 	unit->quiesce = (struct scsi_unit_quiesce){
 	    .done.run = quiesced,
 	    .reply_to = unit->control,
@@ -377,18 +427,26 @@ void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct targe
 	scsi_logical_unit_quiesce(unit->logical_unit, &unit->quiesce);
 }
 
+void target_unit_quiesce(struct target_unit *unit, void (*finished)(struct target_unit *unit))
+{
+	unit->finished = finished;
+	unit->quiesce_wanted = unit->resize_quiesces;
+	if (!unit->resize_quiesces)
+		start_quiesce(unit);
+}
+
 void target_unit_close(struct target_unit *unit, void (*finished)(struct target_unit *unit))
 {
 	unit->finished = finished;
 	unit->close_wanted = true;
 	target_unit_unwatch(unit);
+	rt_timer_cancel(&unit->retry_timer);
 	if (unit->logical_unit) {
 		target_figures_keep(unit);
 		scsi_logical_unit_destroy(unit->logical_unit);
 	}
 	unit->logical_unit = NULL;
-	if (!unit->store)
-		finished(unit);
-	else if (unit->verb == TARGET_UNIT_IDLE)
-		start_verb(unit, TARGET_UNIT_CLOSE);
+	/* Else it goes on when the verb is done. */
+	if (unit->verb == TARGET_UNIT_IDLE)
+		close_store(unit);
 }

@@ -51,11 +51,21 @@ struct target_unit {
 	_Atomic uint64_t open_until_ns;		    /* CLOCK_MONOTONIC; the plugin may move it, on any thread */
 	void (*finished)(struct target_unit *unit); /* of open, quiesce or close */
 	bool refresh_wanted, close_wanted;
+	/* As what the opening under way opens it; the unit may be described anew meanwhile. */
+	struct target_configuration *opening; /* a reference is held */
+	const struct unit_spec *opening_spec;
+	/* Its store could not be opened: it is mapped without a logical unit, and tried again. */
+	bool awaited;
+	bool arrived;			    /* the store is open, and waits to be served and published */
+	unsigned attempts;		    /* that failed since the unit was last described */
+	char last_error[STORE_ERROR_BYTES]; /* of the last one */
+	struct rt_timer retry_timer;
+	void (*came)(struct target_unit *unit);
 	struct scsi_unit_quiesce quiesce;
-	bool is_quiet;
+	bool is_quiet, quiesce_wanted;
 	/* A change of size. */
 	void (*resized)(struct target_unit *unit);
-	bool resize_wanted, resize_shrinks;
+	bool resize_wanted, resize_shrinks, resize_quiesces;
 	uint64_t resize_bytes;
 	/* The operator wants the store for this host. */
 	void (*taken_over)(struct target_unit *unit);
@@ -91,6 +101,23 @@ void target_unit_open(struct target_unit *unit, void (*finished)(struct target_u
 /* How long the opening under way may still take: open_timeout_s, or as long as the plugin has asked for.  0: it is
  * late; UINT64_MAX: none is under way. */
 uint64_t target_unit_open_left_us(const struct target_unit *unit);
+/* The store could not be opened (unit->status, unit->error), or has not been within its time and is on its way still.
+ * It is tried again after retry_open_s, then after twice as long and so on up to a minute, until it is open and `came`
+ * runs, or the unit is closed.  What the unit is described as may change meanwhile. */
+void target_unit_await(struct target_unit *unit, void (*came)(struct target_unit *unit));
+/* An awaited unit that came cannot be served for that reason: closes the store and goes on waiting. */
+void target_unit_await_again(struct target_unit *unit, const char *reason);
+/* Likewise, but not for a fault of its own: `came` runs again after a while. */
+void target_unit_come_again(struct target_unit *unit);
+/* An awaited unit is tried at once. */
+void target_unit_retry_now(struct target_unit *unit);
+/* What was awaited is served. */
+void target_unit_has_come(struct target_unit *unit);
+/* The store could not be opened yet, so that there is none to look at. */
+static inline bool target_unit_is_waiting(const struct target_unit *unit)
+{
+	return unit->awaited && !unit->logical_unit;
+}
 /* Makes the SCSI logical unit of an opened store, with the reservations that `folder` (NULL: none) keeps of it;
  * unit->serial is set.  0 or negative errno with `error`. */
 int target_unit_serve(struct target_unit *unit, const struct target_state_folder *folder,
@@ -127,7 +154,10 @@ struct scsi_lun_map *target_unit_map_mask(struct scsi_lun_map *whole, const stru
 /* Looks at the store's size on the pool, after whatever verb is under way. */
 void target_unit_refresh(struct target_unit *unit);
 
-/* Between unit.c, unit_watch.c and unit_retire.c. */
+/* Between unit.c, unit_watch.c, unit_retire.c and unit_await.c. */
+void target_unit_await_init(struct target_unit *unit);
+void target_unit_described_anew(struct target_unit *unit); /* a waiting one, otherwise than before */
+bool target_unit_is_opened_otherwise(const struct target_unit *unit);
 void target_unit_watch_init(struct target_unit *unit);
 void target_unit_watch(struct target_unit *unit); /* it is served */
 void target_unit_unwatch(struct target_unit *unit);

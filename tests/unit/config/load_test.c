@@ -267,9 +267,10 @@ END_TEST
 static const struct {
 	const char *text, *said;
 } later_keys[] = {
-    {"daemon = { retry_open_s = 0; flush_timeout_s = 20; api = { }; };", ""},
+    {"daemon = { flush_timeout_s = 20; api = { }; };", ""},
     {"portal_groups = ( { tag = 1; alua_state = \"active/optimized\"; portals = ( ); } );", ""},
-    {"daemon = { retry_open_s = 5; };", ":1: daemon.retry_open_s: is not available in this version: only 0 is\n"},
+    {"daemon = { flush_timeout_s = 5; };",
+     ":1: daemon.flush_timeout_s: is not available in this version: only 20 is\n"},
     {"daemon = { api = { socket = \"x\"; }; };", ":1: daemon.api.socket: \"x\": is no absolute path\n"},
     {"daemon = { api = { mode = \"999\"; }; };",
      ":1: daemon.api.mode: \"999\": must be permissions in octal, like \"0660\"\n"},

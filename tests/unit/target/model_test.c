@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "scsi/lun_map.h"
 #include "target/check.h"
 #include "target/model.h"
 #include "target/unit.h"
@@ -241,6 +243,78 @@ START_TEST(a_store_that_hangs_in_open_ends_the_start_in_time)
 	fakes_settle();
 	ck_assert_int_eq(started_status, -ETIMEDOUT);
 	ck_assert_uint_eq(fakes.publications, 0);
+}
+END_TEST
+
+static struct scsi_lun_map *published_map(void)
+{
+	return iscsi_directory_find_target(fakes.directory, target->name)->lun_map;
+}
+
+static void start_with_absent_store(void)
+{
+	configuration.daemon.retry_open_s = 3600;
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	sample_add_lun(&configuration, target, 1, "mem:absent");
+	fakes.fail_open = "absent";
+	ck_assert_int_eq(start(), 0);
+}
+
+static struct target_unit *unit_of(size_t lun)
+{
+	return target_model_unit(model, &configuration.targets[0].luns[lun]);
+}
+
+START_TEST(a_store_that_does_not_open_is_waited_for_and_published_when_it_is_there)
+{
+	start_with_absent_store();
+	ck_assert_uint_eq(published_map()->count, 2);
+	ck_assert_ptr_nonnull(published_map()->mappings[0].unit);
+	ck_assert(scsi_lun_map_awaits(published_map(), 1));
+	ck_assert(target_unit_is_waiting(unit_of(1)));
+	ck_assert_ptr_nonnull(strstr(unit_of(1)->last_error, "absent"));
+	target_unit_retry_now(unit_of(1));
+	fakes_settle();
+	ck_assert(target_unit_is_waiting(unit_of(1)) && fakes.publications == 1);
+	fakes.fail_open = NULL;
+	target_unit_retry_now(unit_of(1));
+	fakes_settle();
+	ck_assert(!target_unit_is_waiting(unit_of(1)) && !unit_of(1)->awaited);
+	ck_assert_uint_eq(fakes.publications, 2);
+	ck_assert_ptr_eq(published_map()->mappings[1].unit, unit_of(1)->logical_unit);
+	ck_assert_ptr_nonnull(published_map()->mappings[1].unit);
+	ck_assert_int_eq(stop(), TARGET_STOPPED);
+	check_all_closed();
+}
+END_TEST
+
+START_TEST(a_store_that_is_waited_for_holds_up_no_end)
+{
+	start_with_absent_store();
+	target_unit_retry_now(unit_of(1)); /* on its way while the model stops */
+	fakes.fail_open = _i ? NULL : "absent";
+	ck_assert_int_eq(stop(), TARGET_STOPPED);
+	check_all_closed();
+}
+END_TEST
+
+START_TEST(an_opening_that_hangs_is_waited_for_and_its_end_is_no_loss)
+{
+	configuration.daemon.retry_open_s = 3600;
+	configuration.daemon.open_timeout_s = configuration.daemon.shutdown_timeout_s = 0;
+	configuration.daemon.state_dir = "";
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	begin();
+	/* The pool's job does not run: the opening is late. */
+	while (started_status == NOT_CALLED)
+		rt_loop_turn(fakes.control, 0);
+	ck_assert_int_eq(started_status, 0);
+	ck_assert(target_unit_is_waiting(unit_of(0)));
+	target_model_stop(model, stopped, &configuration);
+	while (stop_result == NOT_CALLED)
+		rt_loop_turn(fakes.control, 0);
+	ck_assert_int_eq(stop_result, TARGET_STUCK_OPENING);
+	fakes_settle();
 }
 END_TEST
 
@@ -534,6 +608,9 @@ static void add_start_tests(Suite *suite)
 	tcase_add_test(tests, serials_are_durable_before_anybody_sees_them);
 	tcase_add_test(tests, a_store_that_does_not_open_ends_the_start_and_closes_the_others);
 	tcase_add_test(tests, a_store_that_hangs_in_open_ends_the_start_in_time);
+	tcase_add_test(tests, a_store_that_does_not_open_is_waited_for_and_published_when_it_is_there);
+	tcase_add_loop_test(tests, a_store_that_is_waited_for_holds_up_no_end, 0, 2);
+	tcase_add_test(tests, an_opening_that_hangs_is_waited_for_and_its_end_is_no_loss);
 	tcase_add_test(tests, a_portal_that_is_taken_ends_the_start);
 	tcase_add_test(tests, a_start_can_be_canceled);
 	tcase_add_test(tests, a_state_folder_in_use_is_an_error);
