@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One request as one command of the protocol, for the connection's stream or for libnbd.  libnbd calls back with its
- * handle locked, so that a callback only notes the result; remote_connection_settle does the rest.
+ * One request as one libnbd command.  libnbd calls back with its handle locked, so that a callback only notes the
+ * result; remote_connection_settle does the rest.
  */
 #include <config.h>
 
@@ -23,7 +23,7 @@ static int replied(void *user_data, int *error)
 	return io->needs_retirement ? 0 : 1;
 }
 
-/* ---- Extents ----------------------------------------------------------------------------------------------------- */
+/* ---- Extents ------------------------------------------------------------------------------------------------------- */
 
 /* Appends what of [start, end) was asked for. */
 static void add_extent(struct tgtkit_request *request, uint64_t start, uint64_t end, uint32_t state)
@@ -44,12 +44,6 @@ static void add_extent(struct tgtkit_request *request, uint64_t start, uint64_t 
 	};
 }
 
-void remote_command_extent(struct remote_io *io, uint64_t offset, uint32_t length, uint32_t state)
-{
-	io->nonsense |= length == 0;
-	add_extent(io->request, offset, offset + length, state);
-}
-
 static int extents_arrived(void *user_data, const char *context, uint64_t offset, uint32_t *entries, size_t count,
 			   int *error)
 {
@@ -60,14 +54,14 @@ static int extents_arrived(void *user_data, const char *context, uint64_t offset
 		return 0;
 	io->request->extents_count = 0;
 	for (size_t i = 0; i + 1 < count; i += 2) {
-		remote_command_extent(io, offset, entries[i], entries[i + 1]);
+		io->nonsense |= entries[i] == 0;
+		add_extent(io->request, offset, offset + entries[i], entries[i + 1]);
 		offset += entries[i];
 	}
 	return 0;
 }
 
-/* Whole blocks of the server's. */
-static void describe_extents(struct remote_io *io, struct remote_command *command)
+static int64_t send_extents(struct remote_io *io, struct nbd_handle *nbd, nbd_completion_callback completion)
 {
 	const struct remote_export *export = &io->unit->export;
 	const uint64_t block = export->minimum_block_bytes == 0 ? 1 : export->minimum_block_bytes;
@@ -80,88 +74,53 @@ static void describe_extents(struct remote_io *io, struct remote_command *comman
 		end = start + EXTENTS_LIMIT_BYTES;
 	io->request->extents_count = 0;
 	io->nonsense = false;
-	*command =
-	    (struct remote_command){.type = NBD_CMD_BLOCK_STATUS, .length = (uint32_t)(end - start), .offset = start};
+	return nbd_aio_block_status(nbd, end - start, start,
+				    (nbd_extent_callback){.callback = extents_arrived, .user_data = io}, completion, 0);
 }
 
-/* ---- The others -------------------------------------------------------------------------------------------------- */
+/* ---- The others ---------------------------------------------------------------------------------------------------- */
 
 /* A server that cannot do it fast is asked for pieces that it answers in time. */
-static void describe_zero(struct remote_io *io, struct remote_command *command)
+static int64_t send_zero(struct remote_io *io, struct nbd_handle *nbd, nbd_completion_callback completion)
 {
+	uint32_t flags = io->flags & TGTKIT_REQUEST_FUA ? LIBNBD_CMD_FLAG_FUA : 0;
 	uint64_t left = io->length - io->done_bytes;
 
-	command->type = NBD_CMD_WRITE_ZEROES;
 	if (!(io->flags & TGTKIT_REQUEST_MAY_UNMAP))
-		command->flags |= LIBNBD_CMD_FLAG_NO_HOLE;
+		flags |= LIBNBD_CMD_FLAG_NO_HOLE;
 	if (io->unit->export.can_fast_zero && !io->slow)
-		command->flags |= LIBNBD_CMD_FLAG_FAST_ZERO;
+		flags |= LIBNBD_CMD_FLAG_FAST_ZERO;
 	else if (left > REMOTE_SLOW_ZERO_BYTES)
 		left = REMOTE_SLOW_ZERO_BYTES;
 	io->sent_bytes = left;
-	command->offset = io->offset + io->done_bytes;
-	command->length = (uint32_t)left;
+	return nbd_aio_zero(nbd, left, io->offset + io->done_bytes, completion, flags);
 }
 
-static void describe(struct remote_io *io, struct remote_command *command)
+bool remote_command_send(struct remote_io *io, struct nbd_handle *nbd)
 {
-	*command = (struct remote_command){.flags = io->flags & TGTKIT_REQUEST_FUA ? LIBNBD_CMD_FLAG_FUA : 0,
-					   .length = (uint32_t)io->length,
-					   .offset = io->offset};
+	const nbd_completion_callback completion = {.callback = replied, .user_data = io};
+	const uint32_t fua = io->flags & TGTKIT_REQUEST_FUA ? LIBNBD_CMD_FLAG_FUA : 0;
+
 	switch (io->operation) {
 	case TGTKIT_READ:
-		command->type = NBD_CMD_READ;
-		command->flags = 0;
+		io->cookie = nbd_aio_pread(nbd, io->data, io->length, io->offset, completion, 0);
 		break;
 	case TGTKIT_WRITE:
-		command->type = NBD_CMD_WRITE;
+		io->cookie = nbd_aio_pwrite(nbd, io->data, io->length, io->offset, completion, fua);
 		break;
 	case TGTKIT_FLUSH:
-		*command = (struct remote_command){.type = NBD_CMD_FLUSH};
+		io->cookie = nbd_aio_flush(nbd, completion, 0);
 		break;
 	case TGTKIT_DISCARD:
-		command->type = NBD_CMD_TRIM;
+		io->cookie = nbd_aio_trim(nbd, io->length, io->offset, completion, fua);
 		break;
 	case TGTKIT_ZERO:
-		describe_zero(io, command);
+		io->cookie = send_zero(io, nbd, completion);
 		break;
 	default:
-		describe_extents(io, command);
+		io->cookie = send_extents(io, nbd, completion);
 		break;
 	}
-}
-
-static int64_t ask_libnbd(struct remote_io *io, struct nbd_handle *nbd)
-{
-	const struct remote_command *command = &io->transfer.command;
-	const nbd_completion_callback completion = {.callback = replied, .user_data = io};
-
-	switch (command->type) {
-	case NBD_CMD_READ:
-		return nbd_aio_pread(nbd, io->data, command->length, command->offset, completion, 0);
-	case NBD_CMD_WRITE:
-		return nbd_aio_pwrite(nbd, io->data, command->length, command->offset, completion, command->flags);
-	case NBD_CMD_FLUSH:
-		return nbd_aio_flush(nbd, completion, 0);
-	case NBD_CMD_TRIM:
-		return nbd_aio_trim(nbd, command->length, command->offset, completion, command->flags);
-	case NBD_CMD_WRITE_ZEROES:
-		return nbd_aio_zero(nbd, command->length, command->offset, completion, command->flags);
-	default:
-		return nbd_aio_block_status(nbd, command->length, command->offset,
-					    (nbd_extent_callback){.callback = extents_arrived, .user_data = io},
-					    completion, 0);
-	}
-}
-
-bool remote_command_send(struct remote_io *io)
-{
-	describe(io, &io->transfer.command);
-	if (io->connection->stream.active) {
-		remote_stream_add(io);
-		return true;
-	}
-	io->cookie = ask_libnbd(io, io->connection->nbd);
 	if (io->cookie < 0)
 		io->error = nbd_get_errno() > 0 ? nbd_get_errno() : EINVAL;
 	return io->cookie >= 0;

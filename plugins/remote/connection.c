@@ -86,20 +86,13 @@ static bool is_attached(const struct remote_connection *connection)
 	       seen.st_ino == connection->inode;
 }
 
-static uint32_t wants(const struct remote_connection *connection)
-{
-	if (connection->stream.active)
-		return TGTKIT_FD_READ | (connection->stream.is_full ? TGTKIT_FD_WRITE : 0u);
-	return remote_server_wants(connection->nbd);
-}
-
 void remote_connection_update_watch(struct remote_connection *connection)
 {
 	uint32_t wanted;
 
 	if (connection->state != CONNECTION_READY && connection->state != CONNECTION_CONNECTING)
 		return;
-	wanted = wants(connection);
+	wanted = remote_server_wants(connection->nbd);
 	if (wanted == connection->watched)
 		return;
 	connection->watched = wanted;
@@ -157,12 +150,6 @@ static void close_handle(struct remote_connection *connection)
 {
 	nbd_close(connection->nbd);
 	connection->nbd = NULL;
-	remote_stream_end(connection);
-}
-
-bool remote_connection_is_gone(const struct remote_connection *connection)
-{
-	return connection->stream.active ? connection->stream.broken : remote_server_is_gone(connection->nbd);
 }
 
 /* It has not come to readiness, or has broken. */
@@ -193,9 +180,6 @@ static void become_ready(struct remote_connection *connection)
 		unit->host->log(unit->unit, TGTKIT_LOG_INFO, "connection %u to the server is back", connection->number);
 	connection->has_been_ready = true;
 	connection->failure_logged = false;
-	/* What is encrypted goes through libnbd, and so does the rest if there is no memory for a stream. */
-	if (!unit->settings.tls)
-		remote_stream_begin(connection);
 	unit->ready++;
 	remote_connections_changed(unit);
 }
@@ -364,15 +348,6 @@ static void take_replies(struct remote_connection *connection, uint32_t events)
 	}
 }
 
-/* Room to send again needs no more than what comes after every event. */
-static void go_on(struct remote_connection *connection, uint32_t events)
-{
-	if (!connection->stream.active)
-		take_replies(connection, events);
-	else if (events & (TGTKIT_FD_READ | TGTKIT_FD_ERROR))
-		remote_stream_receive(connection);
-}
-
 static void socket_ready(void *context, int fd, uint32_t events)
 {
 	struct remote_connection *connection = context;
@@ -382,7 +357,7 @@ static void socket_ready(void *context, int fd, uint32_t events)
 	if (connection->state == CONNECTION_DRAINING)
 		drain(connection);
 	else if (connection->state == CONNECTION_READY)
-		go_on(connection, events);
+		take_replies(connection, events);
 	else if (remote_server_notify(connection->nbd, events, connection->reason))
 		advance(connection);
 	else
@@ -395,8 +370,8 @@ static bool take_answered(struct remote_connection *connection)
 	struct remote_io *io = STAILQ_FIRST(&connection->answered);
 	const bool has_taken = io != NULL;
 
-	/* If it is gone, nothing of what came is the server's. */
-	if (has_taken && !remote_connection_is_gone(connection))
+	/* If it is gone, libnbd has made up what came. */
+	if (has_taken && !remote_server_is_gone(connection->nbd))
 		connection->last_reply_ns = remote_now_ns();
 	while ((io = STAILQ_FIRST(&connection->answered)) != NULL) {
 		STAILQ_REMOVE_HEAD(&connection->answered, reply);
@@ -414,7 +389,7 @@ bool remote_connection_settle(struct remote_connection *connection)
 	if (connection->state != CONNECTION_READY)
 		return false;
 	has_settled = take_answered(connection);
-	if (remote_connection_is_gone(connection)) {
+	if (remote_server_is_gone(connection->nbd)) {
 		if (connection->reason[0] == '\0')
 			snprintf(connection->reason, sizeof(connection->reason), "it broke while sending");
 		fail(connection);
@@ -425,11 +400,6 @@ bool remote_connection_settle(struct remote_connection *connection)
 		return true;
 	}
 	return has_settled;
-}
-
-bool remote_connection_send(struct remote_connection *connection)
-{
-	return connection->state == CONNECTION_READY && connection->stream.active && !remote_stream_send(connection);
 }
 
 /* ---- With the queue ------------------------------------------------------------------------------------------------ */

@@ -14,7 +14,6 @@
 #include <tgtkit/plugin.h>
 
 #include "server.h"
-#include "stream.h"
 
 struct remote_unit;
 struct remote_io;
@@ -55,7 +54,6 @@ struct remote_connection {
 	uint64_t established; /* the unit's newest write when it became ready */
 	unsigned in_flight;
 	STAILQ_HEAD(, remote_io) answered;
-	struct remote_stream stream;
 	struct remote_start start;
 	char reason[REMOTE_REASON_BYTES]; /* why it failed */
 };
@@ -66,9 +64,6 @@ void remote_connection_close(struct remote_connection *connection);
 
 /* The start on the pool is over. */
 void remote_connection_started(struct remote_connection *connection);
-bool remote_connection_is_gone(const struct remote_connection *connection);
-/* READY: sends what waits to be sent.  True: something happened. */
-bool remote_connection_send(struct remote_connection *connection);
 /* Takes replies, and notices that it has broken.  True: something happened. */
 bool remote_connection_settle(struct remote_connection *connection);
 /* Watches for what libnbd waits for now. */

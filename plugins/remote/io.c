@@ -160,10 +160,10 @@ void remote_io_send_on(struct remote_io *io, struct remote_connection *connectio
 	unit->in_flight++;
 	if (changes_data(io))
 		TAILQ_INSERT_TAIL(&unit->changing, io, place);
-	if (remote_command_send(io))
+	if (remote_command_send(io, connection->nbd))
 		return;
 	land(io);
-	if (remote_connection_is_gone(connection))
+	if (remote_server_is_gone(connection->nbd))
 		remote_io_requeue(io);
 	else
 		remote_io_end(io, status_of(io));

@@ -134,7 +134,6 @@ static void remote_close(void *handle)
 	for (unsigned i = 0; i < unit->connection_count; i++) {
 		wait_for_start(unit, &unit->connections[i].start);
 		remote_server_end(unit->connections[i].nbd);
-		remote_stream_free(&unit->connections[i].stream);
 	}
 	if (unit->started_fd >= 0)
 		close(unit->started_fd);

@@ -150,8 +150,6 @@ void remote_run(struct remote_unit *unit)
 			has_settled |= remote_connection_settle(&unit->connections[i]);
 		remote_replay_run(unit);
 		remote_io_pump(unit);
-		for (unsigned i = 0; i < unit->connection_count; i++)
-			has_settled |= remote_connection_send(&unit->connections[i]);
 	} while (has_settled);
 	for (unsigned i = 0; i < unit->connection_count; i++)
 		remote_connection_update_watch(&unit->connections[i]);

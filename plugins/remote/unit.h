@@ -44,8 +44,7 @@ struct remote_io {
 	void *data;
 	uint64_t number, due_ns;
 	struct remote_connection *connection; /* that it is in flight on; else it waits */
-	int64_t cookie;                  /* of libnbd's */
-	struct remote_transfer transfer;
+	int64_t cookie;
 	uint64_t done_bytes, sent_bytes; /* ZERO goes in pieces */
 	uint64_t covers;                 /* FLUSH: the newest write that had completed when it was sent */
 	int error;                       /* of the reply */
@@ -126,10 +125,8 @@ void remote_io_pump(struct remote_unit *unit);
 int remote_submit(void *queue_context, struct tgtkit_request *request);
 void remote_cancel(void *queue_context, struct tgtkit_request *request);
 
-/* ---- command.c: what the server is asked for a request.  False: libnbd refused, with io->error. ---- */
-bool remote_command_send(struct remote_io *io);
-/* A descriptor of the reply to EXTENTS. */
-void remote_command_extent(struct remote_io *io, uint64_t offset, uint32_t length, uint32_t state);
+/* ---- command.c: what libnbd is asked for a request.  False: it refused, with io->error. ---- */
+bool remote_command_send(struct remote_io *io, struct nbd_handle *nbd);
 
 /* ---- replay.c: durability ---- */
 /* A flush has nothing to do, and it is known that it has not. */
