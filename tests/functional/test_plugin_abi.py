@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plugins made outside the tree, against the installed header alone: both tiers compile, load and serve."""
 
+import hashlib
 import itertools
+import platform
 import random
 import threading
 import time
@@ -127,6 +129,34 @@ def test_what_the_ram_disk_lacks_is_emulated_or_refused(tmp_path, plugins):
 def test_a_path_that_the_plugin_refuses_is_named(tmp_path, plugins):
     with pytest.raises(AssertionError, match="is not a number of bytes"):
         serve(tmp_path, plugins, "ram:lots").start()
+
+
+# ---- Binaries of declared versions ----
+
+FROZEN = outside.SOURCES / "frozen"
+
+
+@pytest.mark.parametrize("file, path", [("1.1/ramdisk.so", f"ram:{4 * MIB}"), ("1.1/rig.so", f"rig:{4 * MIB}")])
+def test_a_plugin_of_a_declared_version_is_served_for_ever(tmp_path, file, path):
+    binary = (FROZEN / file).read_bytes()
+    assert hashlib.sha256(binary).hexdigest() in (FROZEN / "README.md").read_text(), "a frozen binary has been replaced"
+    if platform.machine() != "x86_64":
+        pytest.skip("the frozen binaries are for x86-64")
+    # A copy, as the modes of a checkout may be too open for the loader.
+    folder = tmp_path / "plugins"
+    folder.mkdir(mode=0o755)
+    copy = folder / file.split("/")[1]
+    copy.write_bytes(binary)
+    copy.chmod(0o644)
+    with serve(tmp_path, folder, path) as running, Session(running.address, daemon.TARGET) as session:
+        session.settle()
+        assert session.read_capacity() == (4 * MIB // 512, 512)
+        check_data(session)
+        session.write(0, b"\xff" * 8192)
+        session.execute(scsi.write10(0, 1, scsi.FUA), b"\x01" * 512).expect_good()
+        session.execute(scsi.write_same16(1, 4), bytes(512)).expect_good()
+        session.execute(scsi.synchronize_cache10()).expect_good()
+        assert session.read(0, 16) == b"\x01" * 512 + bytes(2048) + b"\xff" * (8192 - 2560)
 
 
 @pytest.mark.parametrize("workers, max_queues", itertools.product((1, 2), (0, 1)))
