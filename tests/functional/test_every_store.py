@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from lib import daemon, outside, scsi
+from lib import daemon, outside, s3, scsi
 from lib.initiator import Session
 from lib.nbd import Server
 
@@ -38,8 +38,8 @@ class Store:
 class Bench:
     """A store and the daemon that serves it, and where the rows get what they need."""
 
-    def __init__(self, folder, plugins, stack, row):
-        self.folder, self.plugins, self.stack = folder, plugins, stack
+    def __init__(self, folder, plugins, stack, row, cluster):
+        self.folder, self.plugins, self.stack, self.cluster = folder, plugins, stack, cluster
         self.store = row(self)
         self.running = None
 
@@ -121,6 +121,22 @@ def rig(**options):
     return make
 
 
+def s3_volume(**options):
+    def make(bench):
+        daemon.need_plugin("s3")
+        server = bench.cluster()
+        return Store(server.lun(server.new_path(), str(SIZE), **options))
+    return make
+
+
+def rbd_image(**options):
+    def make(bench):
+        daemon.need_plugin("rbd")
+        return Store({"path": f"rbd:{bench.folder.name}", "size": str(SIZE), "create": True,
+                      "options": {"conf": str(bench.cluster().conf), **options}})
+    return make
+
+
 STORES = {
     "file": on_file("file"),
     "file, direct": on_file("file", direct=True),
@@ -137,7 +153,15 @@ STORES = {
                               connections=4),
     "remote, large blocks": remote("--filter=blocksize-policy", "file", "IMAGE", "blocksize-minimum=4K",
                                    "blocksize-maximum=64K", "blocksize-error-policy=error"),
+    "s3": s3_volume(),
+    "s3, little cache": s3_volume(cache_size="1M"),
+    "rbd": rbd_image(),
+    "rbd, cached": rbd_image(cache="writeback"),
 }
+
+
+# Variants whose difference the tests of the plugins themselves show, too.
+LONG = {"s3, little cache", "rbd, cached"}
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +172,20 @@ def plugins(tmp_path_factory):
     return development.build_plugins(folder)
 
 
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """For the rows that need one, and started by the first of them."""
+    with s3.Server(tmp_path_factory.mktemp("cluster"), images=True) as one:
+        yield one
+
+
+@pytest.fixture(scope="module",
+                params=[pytest.param(name, marks=pytest.mark.long if name in LONG else ()) for name in STORES])
 def bench(request, tmp_path_factory, plugins):
     """One daemon for all tests of a store."""
     with contextlib.ExitStack() as stack:
-        one = Bench(tmp_path_factory.mktemp("store"), plugins, stack, STORES[request.param])
+        one = Bench(tmp_path_factory.mktemp("store"), plugins, stack, STORES[request.param],
+                    lambda: request.getfixturevalue("cluster"))
         one.start()
         yield one
         one.running.stop()

@@ -11,7 +11,7 @@
 #     ceph.sh start FOLDER mon|osd  starts it again, and waits until it serves
 #
 # In the environment: CEPH_STORE=bluestore keeps the objects in a file, where they outlive a killed OSD; CEPH_USE=rbd makes a
-# pool "rbd" for images instead of starting radosgw.
+# pool "rbd" for images instead of starting radosgw, CEPH_USE=both does both.
 #
 # Exit status 77: the programs are not installed.
 set -eu
@@ -152,7 +152,11 @@ make_pool() { # FOLDER
 }
 
 use_programs() {
-	if [ "${CEPH_USE:-}" = rbd ]; then echo rbd; else echo radosgw radosgw-admin; fi
+	case ${CEPH_USE:-} in
+	rbd) echo rbd ;;
+	both) echo rbd radosgw radosgw-admin ;;
+	*) echo radosgw radosgw-admin ;;
+	esac
 }
 
 kill_one() { # FOLDER NAME
@@ -189,10 +193,8 @@ up() { # FOLDER
 	start_monitor "$1"
 	start_osd "$1"
 	echo "CEPH_CONF=$1/ceph.conf"
-	if [ "${CEPH_USE:-}" = rbd ]; then
-		make_pool "$1"
-		return
-	fi
+	case ${CEPH_USE:-} in rbd | both) make_pool "$1" ;; esac
+	[ "${CEPH_USE:-}" != rbd ] || return 0
 	start_gateway "$1" "$3"
 	echo "S3_ENDPOINT=http://127.0.0.1:$3"
 	echo "S3_ACCESS_KEY=$access_key"

@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -16,15 +17,18 @@ BUCKET = "tgtkit-functional"
 
 
 class Server:
-    """Ceph of one node with a bucket, until the `with` block ends.  `strange_*`: a user who may do nothing there."""
+    """Ceph of one node with a bucket, until the `with` block ends.  `strange_*`: a user who may do nothing there.  `conf`:
+    its configuration, for clients of rbd; with `images`, there is a pool for these."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, images=False):
         self.folder = folder
+        self.conf = folder / "ceph" / "ceph.conf"
+        self.environment = {**os.environ, **({"CEPH_USE": "both"} if images else {})}
         self._volumes = 0
 
     def __enter__(self):
         done = subprocess.run(["sh", LIB / "ceph.sh", "up", self.folder / "ceph"], stdout=subprocess.PIPE, text=True,
-                              timeout=180, check=False)
+                              env=self.environment, timeout=180, check=False)
         if done.returncode == 77:
             tools.missing("radosgw with its Ceph")
         assert done.returncode == 0, done.stdout

@@ -83,6 +83,11 @@ void new_image_name(void)
 	snprintf(image_name, sizeof(image_name), "image-%d-%u", (int)getpid(), count++);
 }
 
+const char *cluster_conf(void)
+{
+	return conf;
+}
+
 int try_open(struct fh_unit **unit, const char *path, const struct fh_option *options, uint32_t flags,
 	     uint64_t size_bytes)
 {

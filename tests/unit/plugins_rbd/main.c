@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "rbd_test.h"
+#include "unit/plugins/stores_test.h"
 #include "unit/runner.h"
 
 int main(void)
@@ -18,6 +19,8 @@ int main(void)
 	suite_add_tcase(suite, open_tests());
 	suite_add_tcase(suite, operation_tests());
 	suite_add_tcase(suite, owner_tests());
+	suite_add_tcase(suite, stores_tests());
+	suite_add_tcase(suite, stores_opening_tests());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -19,6 +19,7 @@ TCase *owner_tests(void);
 /* Started by main, before the tests fork, and ended by it.  false: it does not start, and has said why. */
 bool cluster_start(void);
 void cluster_stop(void);
+const char *cluster_conf(void); /* path of its configuration */
 /* Runs a shell command with $CONF, $RBD (the command with its configuration) and $CEPH; the test is over if it fails.
  */
 void cluster_shell(const char *command);
