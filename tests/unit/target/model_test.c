@@ -548,6 +548,62 @@ START_TEST(a_refresh_under_way_ends_before_the_store_is_closed)
 }
 END_TEST
 
+static int resize_status;
+
+/* As far as the end comes while the pool does nothing. */
+static void begin_stop(void)
+{
+	target_model_stop(model, stopped, &configuration);
+	for (unsigned i = 0; i < 8; i++)
+		rt_loop_turn(fakes.control, 0);
+	ck_assert_int_eq(stop_result, NOT_CALLED);
+}
+
+static void resized(struct target_unit *unit)
+{
+	ck_assert_int_eq(resize_status, NOT_CALLED);
+	resize_status = unit->status;
+}
+
+START_TEST(a_change_of_size_that_waits_is_answered_when_the_unit_closes)
+{
+	struct target_unit *unit;
+
+	resize_status = NOT_CALLED;
+	sample_add_lun(&configuration, target, 0, "mem:x");
+	ck_assert_int_eq(start(), 0);
+	unit = target_model_unit(model, &configuration.targets[0].luns[0]);
+	target_unit_refresh(unit); /* what it waits for */
+	ck_assert_int_eq(target_unit_resize(unit, 2u << 20, false, resized), 0);
+	begin_stop();
+	fakes_settle();
+	ck_assert_int_eq(stop_result, TARGET_STOPPED);
+	ck_assert_int_eq(resize_status, -ECANCELED);
+	check_all_closed();
+}
+END_TEST
+
+/* The unit is made quiet to shrink, and then again to end. */
+START_TEST(a_shrinking_is_answered_when_the_unit_closes)
+{
+	struct target_unit *unit;
+
+	resize_status = NOT_CALLED;
+	sample_add_lun(&configuration, target, 0, "mem:x")->online = false;
+	ck_assert_int_eq(start(), 0);
+	unit = target_model_unit(model, &configuration.targets[0].luns[0]);
+	fakes.holds_quiesce = true;
+	ck_assert_int_eq(target_unit_resize(unit, 1u << 19, true, resized), 0);
+	begin_stop();
+	fakes.holds_quiesce = false;
+	rt_loop_post(fakes.control, &fakes.units[0].quiesce->done);
+	fakes_settle();
+	ck_assert_int_eq(stop_result, TARGET_STOPPED);
+	ck_assert_int_eq(resize_status, -ECANCELED);
+	check_all_closed();
+}
+END_TEST
+
 /* ---- The end -------------------------------------------------------------------------------------------------------
  */
 
@@ -634,6 +690,8 @@ Suite *model_suite(void)
 	tcase_add_test(tests, a_store_whose_plugin_cannot_notice_growth_is_looked_at);
 	tcase_add_test(tests, a_capacity_that_changed_during_the_open_is_looked_at_again);
 	tcase_add_test(tests, a_refresh_under_way_ends_before_the_store_is_closed);
+	tcase_add_test(tests, a_change_of_size_that_waits_is_answered_when_the_unit_closes);
+	tcase_add_test(tests, a_shrinking_is_answered_when_the_unit_closes);
 	tcase_add_test(tests, sessions_get_half_of_the_time_so_that_the_flush_has_some);
 	tcase_add_test(tests, a_failed_flush_is_a_loss_and_the_rest_is_closed_all_the_same);
 	tcase_add_test(tests, a_read_only_unit_has_nothing_to_flush);
