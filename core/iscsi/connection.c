@@ -155,7 +155,8 @@ void iscsi_connection_close(struct iscsi_connection *connection, const char *rea
 	if (connection->state == ISCSI_CONNECTION_CLOSED)
 		return;
 	if (reason)
-		rt_log_limited(&limit, RT_LOG_WARNING, "connection of %s closed: %s", connection->peer, reason);
+		rt_log_limited_about(&limit, RT_ABOUT(.address = connection->peer), RT_LOG_WARNING,
+				     "connection of %s closed: %s", connection->peer, reason);
 	connection->state = ISCSI_CONNECTION_CLOSED;
 	if (connection->socket.loop)
 		rt_fd_remove(&connection->socket);
@@ -218,10 +219,12 @@ void iscsi_connection_leave(struct iscsi_connection *connection)
 
 static void logout_timed_out(struct rt_timer *timer)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(10);
 	struct iscsi_connection *connection = RT_CONTAINER_OF(timer, struct iscsi_connection, timer);
 
-	rt_log(RT_LOG_INFO, "%s: %s has not logged out although it was asked to; dropping the connection",
-	       connection->peer, connection->session->initiator_name);
+	rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(connection->session), RT_LOG_INFO,
+			     "%s: %s has not logged out although it was asked to; dropping the connection",
+			     connection->peer, connection->session->initiator_name);
 	iscsi_async_drop_connection(connection);
 	iscsi_connection_finish(connection);
 }

@@ -196,6 +196,7 @@ void iscsi_data_out_received(struct iscsi_task *task, uint32_t bytes, bool final
 
 void iscsi_data_out_fail_stalled(struct iscsi_session *session, uint64_t since_ns)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	RT_LIST_FOR_EACH (node, &session->tasks) {
 		struct iscsi_task *task = RT_CONTAINER_OF(node, struct iscsi_task, in_session);
 
@@ -203,8 +204,9 @@ void iscsi_data_out_fail_stalled(struct iscsi_session *session, uint64_t since_n
 			return;
 		if (task->state != ISCSI_TASK_COLLECTING || !task->r2ts_outstanding || task->asked_ns > since_ns)
 			continue;
-		rt_log(RT_LOG_WARNING, "%s: the data of a write does not come, and others wait for its memory: aborted",
-		       session->connection->peer);
+		rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(session), RT_LOG_WARNING,
+				     "%s: the data of a write does not come, and others wait for its memory: aborted",
+				     session->connection->peer);
 		iscsi_data_out_fail(task, 0x4b, 0x06); /* INITIATOR RESPONSE TIMEOUT */
 	}
 }

@@ -149,12 +149,14 @@ void iscsi_command_taken(struct iscsi_connection *connection, const uint8_t *bhs
 
 static void refuse_to_hold(struct iscsi_connection *connection, const uint8_t *bhs)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	if (iscsi_pdu_is_immediate(bhs)) {
 		iscsi_reject(connection, bhs, ISCSI_REJECT_TOO_MANY_IMMEDIATE_COMMANDS);
 		return;
 	}
 	/* Its number cannot be given back. */
-	rt_log(RT_LOG_WARNING, "%s: too much was sent before its turn; closing the connection", connection->peer);
+	rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(connection->session), RT_LOG_WARNING,
+			     "%s: too much was sent before its turn; closing the connection", connection->peer);
 	iscsi_reject(connection, bhs, ISCSI_REJECT_PROTOCOL_ERROR);
 	iscsi_connection_finish(connection);
 }
@@ -313,7 +315,8 @@ void iscsi_full_feature_pdu(struct iscsi_connection *connection, const uint8_t *
 	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 
 	if (receiver->data_bytes && receiver->data_digest_failed) {
-		rt_log_limited(&limit, RT_LOG_WARNING, "%s: data digest error", connection->peer);
+		rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(connection->session), RT_LOG_WARNING,
+				     "%s: data digest error", connection->peer);
 		iscsi_reject(connection, bhs, ISCSI_REJECT_DATA_DIGEST_ERROR);
 		if (!receiver->task)
 			return;

@@ -81,7 +81,8 @@ static void admit(struct iscsi_listener *listener, int fd, const struct sockaddr
 
 	if (refusal) {
 		iscsi_address_format(peer, text, sizeof text);
-		rt_log_limited(&limit, RT_LOG_WARNING, "connection from %s refused: %s is reached", text, refusal);
+		rt_log_limited_about(&limit, RT_ABOUT(.address = text), RT_LOG_WARNING,
+				     "connection from %s refused: %s is reached", text, refusal);
 		close(fd);
 		return;
 	}

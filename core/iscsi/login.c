@@ -44,8 +44,11 @@ bool iscsi_login_fail(struct iscsi_login *login, enum iscsi_login_status status,
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof reason, format, arguments);
 	va_end(arguments);
-	rt_log_limited(&limit, RT_LOG_WARNING, "login of %s at %s to %s refused with status %04Xh: %s", initiator,
-		       login->context.peer, login->result.discovery ? "discovery" : target, status, reason);
+	rt_log_limited_about(
+	    &limit,
+	    RT_ABOUT(.target = login->target_name, .initiator = login->initiator_name, .address = login->context.peer),
+	    RT_LOG_WARNING, "login of %s at %s to %s refused with status %04Xh: %s", initiator, login->context.peer,
+	    login->result.discovery ? "discovery" : target, status, reason);
 	login->status = status;
 	iscsi_text_free(&login->response);
 	login->response_sent = 0;

@@ -53,8 +53,8 @@ bool iscsi_login_phase_accepts(struct iscsi_connection *connection, const uint8_
 
 	if (iscsi_pdu_opcode(bhs) == ISCSI_LOGIN_REQUEST)
 		return true;
-	rt_log_limited(&limit, RT_LOG_WARNING, "%s: PDU with opcode %02Xh before login", connection->peer,
-		       iscsi_pdu_opcode(bhs));
+	rt_log_limited_about(&limit, RT_ABOUT(.address = connection->peer), RT_LOG_WARNING,
+			     "%s: PDU with opcode %02Xh before login", connection->peer, iscsi_pdu_opcode(bhs));
 	refuse(connection, ISCSI_LOGIN_INVALID_DURING_LOGIN);
 	return false;
 }
@@ -73,8 +73,9 @@ static void enter_full_feature(struct iscsi_connection *connection, struct iscsi
 	connection->state = ISCSI_CONNECTION_FULL_FEATURE;
 	connection->receiver.header_digest = connection->transmitter.header_digest = session->parameters.header_digest;
 	connection->receiver.data_digest = connection->transmitter.data_digest = session->parameters.data_digest;
-	rt_log_limited(&limit, RT_LOG_INFO, "%s logged in from %s to %s", session->initiator_name, connection->peer,
-		       session->discovery ? "discovery" : session->target_name);
+	rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(session), RT_LOG_INFO, "%s logged in from %s to %s",
+			     session->initiator_name, connection->peer,
+			     session->discovery ? "discovery" : session->target_name);
 	connection->logged_in = true;
 	iscsi_admission_logged_in();
 	iscsi_connection_start_watch(connection);

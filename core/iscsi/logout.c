@@ -37,6 +37,7 @@ void iscsi_logout_finish(struct iscsi_connection *connection, bool all_ended)
 
 void iscsi_logout_request(struct iscsi_connection *connection, const uint8_t *bhs)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(20);
 	struct iscsi_output *output;
 	uint8_t response;
 
@@ -59,7 +60,8 @@ void iscsi_logout_request(struct iscsi_connection *connection, const uint8_t *bh
 		iscsi_output_queue(connection, output);
 		return;
 	}
-	rt_log(RT_LOG_DEBUG, "%s: %s has logged out", connection->peer, connection->session->initiator_name);
+	rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(connection->session), RT_LOG_DEBUG, "%s: %s has logged out",
+			     connection->peer, connection->session->initiator_name);
 	connection->farewell = output;
 	iscsi_connection_leave(connection);
 }

@@ -102,13 +102,15 @@ static void header_complete(struct iscsi_connection *connection)
 
 static void bhs_complete(struct iscsi_connection *connection)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct iscsi_receiver *receiver = &connection->receiver;
 
 	if (!measure(connection)) {
 		if (connection->state == ISCSI_CONNECTION_FULL_FEATURE)
 			iscsi_reject(connection, receiver->bhs, ISCSI_REJECT_PROTOCOL_ERROR);
-		rt_log(RT_LOG_WARNING, "%s: data segment of %u bytes is longer than declared; closing the connection",
-		       connection->peer, receiver->data_bytes);
+		rt_log_limited_about(&limit, RT_ABOUT(.address = connection->peer), RT_LOG_WARNING,
+				     "%s: data segment of %u bytes is longer than declared; closing the connection",
+				     connection->peer, receiver->data_bytes);
 		iscsi_connection_finish(connection);
 		return;
 	}

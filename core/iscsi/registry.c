@@ -185,8 +185,9 @@ static enum iscsi_login_status check_limits(const struct iscsi_session_identity 
 static void end_connection(struct iscsi_connection *connection, bool announced)
 {
 	if (announced) {
-		rt_log(RT_LOG_INFO, "session of %s with %s: dropped by the administrator",
-		       connection->session->initiator_name, connection->session->target_name);
+		rt_log_about(ISCSI_ABOUT_SESSION(connection->session), RT_LOG_INFO,
+			     "session of %s with %s: dropped by the administrator", connection->session->initiator_name,
+			     connection->session->target_name);
 		iscsi_async_drop_connection(connection);
 		iscsi_connection_finish(connection);
 	} else {

@@ -14,8 +14,9 @@ void iscsi_reject(struct iscsi_connection *connection, const uint8_t *bhs, enum 
 	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct iscsi_output *output = iscsi_output_take(connection);
 
-	rt_log_limited(&limit, RT_LOG_WARNING, "%s: PDU with opcode %02Xh rejected, reason %02Xh", connection->peer,
-		       iscsi_pdu_opcode(bhs), reason);
+	rt_log_limited_about(&limit, RT_ABOUT(.address = connection->peer), RT_LOG_WARNING,
+			     "%s: PDU with opcode %02Xh rejected, reason %02Xh", connection->peer,
+			     iscsi_pdu_opcode(bhs), reason);
 	if (output)
 		output->flat = malloc(ISCSI_BHS_BYTES);
 	if (!output || !output->flat) {

@@ -131,8 +131,9 @@ static void revoke(struct iscsi_connection *connection)
 		drop_session(connection);
 		return;
 	}
-	rt_log(RT_LOG_INFO, "session of %s at %s with %s: no access rule admits it any more",
-	       connection->session->initiator_name, connection->peer, connection->session->target_name);
+	rt_log_about(ISCSI_ABOUT_SESSION(connection->session), RT_LOG_INFO,
+		     "session of %s at %s with %s: no access rule admits it any more",
+		     connection->session->initiator_name, connection->peer, connection->session->target_name);
 	iscsi_connection_request_logout(connection);
 	scsi_nexus_set_lun_map(connection->session->nexus, nothing);
 	scsi_lun_map_drop(nothing);

@@ -113,9 +113,9 @@ enum iscsi_login_status iscsi_session_create(struct iscsi_connection *connection
 	if (!open_window(session, login, first_cmd_sn)) {
 		static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 
-		rt_log_limited(&limit, RT_LOG_WARNING,
-			       "login of %s from %s refused: memory_limit leaves no room for another session",
-			       session->initiator_name, connection->peer);
+		rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(session), RT_LOG_WARNING,
+				     "login of %s from %s refused: memory_limit leaves no room for another session",
+				     session->initiator_name, connection->peer);
 		session_free(session);
 		return ISCSI_LOGIN_OUT_OF_RESOURCES;
 	}
@@ -144,15 +144,17 @@ void iscsi_session_check_end(struct iscsi_session *session)
 
 static void nexus_closed(void *context, bool all_ended)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct iscsi_session *session = context;
 
 	session->nexus_closed = true;
 	session->nexus = NULL;
 	if (!all_ended) {
-		rt_log(RT_LOG_ERROR,
-		       "session of %s with %s: commands have not ended at their store in time; the session's place "
-		       "stays taken",
-		       session->initiator_name, session->target_name);
+		rt_log_limited_about(
+		    &limit, ISCSI_ABOUT_SESSION(session), RT_LOG_ERROR,
+		    "session of %s with %s: commands have not ended at their store in time; the session's place "
+		    "stays taken",
+		    session->initiator_name, session->target_name);
 		iscsi_registry_stuck(session->registration);
 	}
 	if (session->leaver)

@@ -14,6 +14,7 @@
 #include "iscsi/parameters.h"
 #include "iscsi/registry.h"
 #include "iscsi/window.h"
+#include "rt/log.h"
 #include "scsi/nexus.h"
 
 #define ISCSI_TASK_BUCKETS 64u
@@ -59,6 +60,11 @@ enum iscsi_login_status iscsi_session_create(struct iscsi_connection *connection
 					     struct iscsi_session **session);
 /* The connection is gone, or shall go: aborts the tasks, gives everything back when the last one has ended. */
 void iscsi_session_close(struct iscsi_session *session);
+
+/* For the log. */
+#define ISCSI_ABOUT_SESSION(session)                                                                                   \
+	RT_ABOUT(.target = (session)->target_name, .initiator = (session)->initiator_name,                             \
+		 .address = (session)->connection ? (session)->connection->peer : NULL)
 
 /* A task or a function is gone: frees a closing session with its last one. */
 void iscsi_session_check_end(struct iscsi_session *session);

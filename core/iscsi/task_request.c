@@ -233,8 +233,9 @@ static void log_function(const struct iscsi_connection *connection, uint8_t requ
 {
 	static struct rt_log_limit limit = RT_LOG_LIMIT(20);
 
-	rt_log_limited(&limit, RT_LOG_INFO, "%s: task management function %u from %s", connection->peer, requested,
-		       connection->session->initiator_name);
+	rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(connection->session), RT_LOG_INFO,
+			     "%s: task management function %u from %s", connection->peer, requested,
+			     connection->session->initiator_name);
 }
 
 void iscsi_task_management_request(struct iscsi_connection *connection, const uint8_t *bhs)

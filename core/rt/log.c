@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "rt/journal.h"
 #include "rt/loop.h"
 
 #define MESSAGE_BYTES	   1024
@@ -20,12 +21,13 @@
 #define NANOSECONDS_PER_MS 1000000
 
 static const struct {
-	const char *name, *journal_prefix;
+	const char *name;
+	int priority; /* as syslog(3) counts them */
 } levels[] = {
-    [RT_LOG_ERROR] = {"error", "<3>"},
-    [RT_LOG_WARNING] = {"warning", "<4>"},
-    [RT_LOG_INFO] = {"info", "<6>"},
-    [RT_LOG_DEBUG] = {"debug", "<7>"},
+    [RT_LOG_ERROR] = {"error", 3},
+    [RT_LOG_WARNING] = {"warning", 4},
+    [RT_LOG_INFO] = {"info", 6},
+    [RT_LOG_DEBUG] = {"debug", 7},
 };
 
 enum stream { STREAM_UNKNOWN, STREAM_PLAIN, STREAM_JOURNAL };
@@ -41,6 +43,16 @@ int rt_log_level_parse(const char *name, enum rt_log_level *level)
 			return 0;
 		}
 	return -EINVAL;
+}
+
+const char *rt_log_level_name(enum rt_log_level level)
+{
+	return levels[level].name;
+}
+
+enum rt_log_level rt_log_level(void)
+{
+	return atomic_load_explicit(&shown_level, memory_order_relaxed);
 }
 
 /* JOURNAL_STREAM holds device and inode of the stream that goes to the journal: a redirected stderr does not match. */
@@ -67,16 +79,14 @@ bool rt_log_enabled(enum rt_log_level level)
 }
 
 /* Into `line`, which has PREFIX_BYTES.  The length. */
-static size_t write_prefix(char *line, enum rt_log_level level)
+static size_t write_prefix(char *line, enum rt_log_level level, bool to_journal)
 {
 	struct timespec now;
 	struct tm parts;
 	size_t length;
 
-	if (atomic_load_explicit(&stream, memory_order_relaxed) == STREAM_UNKNOWN)
-		atomic_store(&stream, find_stream());
-	if (atomic_load_explicit(&stream, memory_order_relaxed) == STREAM_JOURNAL)
-		return (size_t)snprintf(line, PREFIX_BYTES, "%s", levels[level].journal_prefix);
+	if (to_journal)
+		return (size_t)snprintf(line, PREFIX_BYTES, "<%d>", levels[level].priority);
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &parts);
 	length = strftime(line, PREFIX_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
@@ -115,31 +125,49 @@ static void write_line(const char *line, size_t length)
 	while (written < 0 && errno == EINTR);
 }
 
-static void emit(enum rt_log_level level, unsigned left_out, const char *format, va_list arguments)
-    __attribute__((format(printf, 3, 0)));
+static bool is_journal(void)
+{
+	enum stream now = atomic_load_explicit(&stream, memory_order_relaxed);
 
-static void emit(enum rt_log_level level, unsigned left_out, const char *format, va_list arguments)
+	if (now == STREAM_UNKNOWN) {
+		now = find_stream();
+		atomic_store(&stream, now);
+	}
+	return now == STREAM_JOURNAL;
+}
+
+static void emit(const struct rt_log_object *object, enum rt_log_level level, unsigned left_out, const char *format,
+		 va_list arguments) __attribute__((format(printf, 4, 0)));
+
+static void emit(const struct rt_log_object *object, enum rt_log_level level, unsigned left_out, const char *format,
+		 va_list arguments)
 {
 	static const char cut_mark[] = "...";
 	char message[MESSAGE_BYTES], line[PREFIX_BYTES + MESSAGE_BYTES * ESCAPED_BYTES + PREFIX_BYTES];
 	const int saved_errno = errno; /* for %m, and for the caller */
-	size_t length;
+	const bool to_journal = is_journal();
+	size_t prefix_length, length;
 
 	if (vsnprintf(message, sizeof(message), format, arguments) >= (int)sizeof(message))
 		memcpy(message + sizeof(message) - sizeof(cut_mark), cut_mark, sizeof(cut_mark));
-	length = write_prefix(line, level);
-	length += escape(line + length, message);
+	prefix_length = write_prefix(line, level, to_journal);
+	length = prefix_length + escape(line + prefix_length, message);
+	line[length] = '\0';
 	if (left_out > 0)
 		length += (size_t)snprintf(line + length, PREFIX_BYTES - 1, " (%u more like this left out)", left_out);
-	line[length++] = '\n';
-	write_line(line, length);
+	if (!to_journal || !rt_journal_send(levels[level].priority, object, line + prefix_length)) {
+		line[length++] = '\n';
+		write_line(line, length);
+	}
 	errno = saved_errno;
 }
+
+static const struct rt_log_object nothing;
 
 void rt_log_v(enum rt_log_level level, const char *format, va_list arguments)
 {
 	if (rt_log_enabled(level))
-		emit(level, 0, format, arguments);
+		emit(&nothing, level, 0, format, arguments);
 }
 
 void rt_log(enum rt_log_level level, const char *format, ...)
@@ -151,10 +179,24 @@ void rt_log(enum rt_log_level level, const char *format, ...)
 	va_end(arguments);
 }
 
-void rt_log_limited(struct rt_log_limit *limit, enum rt_log_level level, const char *format, ...)
+void rt_log_about(const struct rt_log_object *object, enum rt_log_level level, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!rt_log_enabled(level))
+		return;
+	va_start(arguments, format);
+	emit(object, level, 0, format, arguments);
+	va_end(arguments);
+}
+
+static void emit_limited(struct rt_log_limit *limit, const struct rt_log_object *object, enum rt_log_level level,
+			 const char *format, va_list arguments) __attribute__((format(printf, 4, 0)));
+
+static void emit_limited(struct rt_log_limit *limit, const struct rt_log_object *object, enum rt_log_level level,
+			 const char *format, va_list arguments)
 {
 	uint64_t start_ns = atomic_load(&limit->window_start_ns), now_ns = rt_clock_ns();
-	va_list arguments;
 
 	if (!rt_log_enabled(level))
 		return;
@@ -166,7 +208,24 @@ void rt_log_limited(struct rt_log_limit *limit, enum rt_log_level level, const c
 		atomic_fetch_add(&limit->left_out, 1);
 		return;
 	}
+	emit(object, level, atomic_exchange(&limit->left_out, 0), format, arguments);
+}
+
+void rt_log_limited(struct rt_log_limit *limit, enum rt_log_level level, const char *format, ...)
+{
+	va_list arguments;
+
 	va_start(arguments, format);
-	emit(level, atomic_exchange(&limit->left_out, 0), format, arguments);
+	emit_limited(limit, &nothing, level, format, arguments);
+	va_end(arguments);
+}
+
+void rt_log_limited_about(struct rt_log_limit *limit, const struct rt_log_object *object, enum rt_log_level level,
+			  const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	emit_limited(limit, object, level, format, arguments);
 	va_end(arguments);
 }

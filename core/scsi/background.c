@@ -24,11 +24,13 @@ void scsi_background_end(struct scsi_background *background)
 
 static void flush_is_done(struct store_request *io)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct scsi_background *background = RT_CONTAINER_OF(io, struct scsi_background, io);
 
 	if (io->status != 0)
-		rt_log(RT_LOG_ERROR, "%s: a flush that was answered ahead (IMMED) failed: %s",
-		       background->lane->unit->name, strerror(-io->status));
+		rt_log_limited_about(&limit, RT_ABOUT(.unit = background->lane->unit->name), RT_LOG_ERROR,
+				     "%s: a flush that was answered ahead (IMMED) failed: %s",
+				     background->lane->unit->name, strerror(-io->status));
 	scsi_background_end(background);
 	free(background);
 }

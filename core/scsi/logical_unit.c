@@ -182,12 +182,14 @@ static void tell_capacity_changed(struct scsi_visit *visit, struct scsi_lane *la
 
 void scsi_logical_unit_capacity_changed(struct scsi_logical_unit *unit)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct scsi_visit *visit = scsi_visit_create(unit, NULL);
 
 	atomic_store(&unit->blocks, store_size_bytes(unit->store) >> unit->block_shift);
 	if (visit == NULL) {
-		rt_log(RT_LOG_ERROR, "%s: no memory to tell initiators of the new capacity; have them rescan",
-		       unit->name);
+		rt_log_limited_about(&limit, RT_ABOUT(.unit = unit->name), RT_LOG_ERROR,
+				     "%s: no memory to tell initiators of the new capacity; have them rescan",
+				     unit->name);
 		return;
 	}
 	visit->arrive = tell_capacity_changed;

@@ -190,6 +190,7 @@ int scsi_logical_unit_set_port_groups(struct scsi_logical_unit *unit, const stru
 
 void scsi_logical_unit_set_standby(struct scsi_logical_unit *unit, bool standby)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct scsi_visit *visit;
 	bool changed;
 
@@ -202,7 +203,8 @@ void scsi_logical_unit_set_standby(struct scsi_logical_unit *unit, bool standby)
 		visit->arrive = tell_lane;
 		scsi_visit_start(visit);
 	} else if (changed) {
-		rt_log(RT_LOG_ERROR, "%s: no memory to tell initiators of the new access state; have them rescan",
-		       unit->name);
+		rt_log_limited_about(&limit, RT_ABOUT(.unit = unit->name), RT_LOG_ERROR,
+				     "%s: no memory to tell initiators of the new access state; have them rescan",
+				     unit->name);
 	}
 }

@@ -134,6 +134,7 @@ static void refresh_lane(struct scsi_visit *visit, struct scsi_lane *lane)
 
 void scsi_reservations_nexus_lost(struct scsi_nexus_lun *nexus_lun)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct scsi_logical_unit *unit = nexus_lun->unit;
 	struct scsi_visit *visit;
 	bool held;
@@ -147,8 +148,9 @@ void scsi_reservations_nexus_lost(struct scsi_nexus_lun *nexus_lun)
 		return;
 	visit = scsi_visit_create(unit, NULL);
 	if (visit == NULL) {
-		rt_log(RT_LOG_ERROR, "%s: no memory to release the reservation of %s; reset the logical unit",
-		       unit->name, nexus_lun->nexus->initiator_port);
+		rt_log_limited_about(&limit, RT_ABOUT(.unit = unit->name), RT_LOG_ERROR,
+				     "%s: no memory to release the reservation of %s; reset the logical unit",
+				     unit->name, nexus_lun->nexus->initiator_port);
 		return;
 	}
 	visit->arrive = refresh_lane;

@@ -141,6 +141,7 @@ static void put_in_force(struct publication *publication)
 
 static void is_saved(struct rt_post *post)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct publication *publication = RT_CONTAINER_OF(post, struct publication, save.done);
 	struct scsi_command *command = publication->command;
 
@@ -148,8 +149,9 @@ static void is_saved(struct rt_post *post)
 		put_in_force(publication);
 		return;
 	}
-	rt_log(RT_LOG_ERROR, "%s: cannot keep the reservations over a restart: %s; the change was refused",
-	       publication->unit->name, strerror(-publication->save.status));
+	rt_log_limited_about(&limit, RT_ABOUT(.unit = publication->unit->name), RT_LOG_ERROR,
+			     "%s: cannot keep the reservations over a restart: %s; the change was refused",
+			     publication->unit->name, strerror(-publication->save.status));
 	scsi_sense_fail(command, SCSI_KEY_HARDWARE_ERROR, SCSI_ASC_INTERNAL_TARGET_FAILURE);
 	scsi_command_finish(command);
 	free(publication->change.next);

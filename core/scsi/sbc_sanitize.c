@@ -69,11 +69,13 @@ static void free_sanitize(struct sanitize *sanitize)
 
 static void end(struct sanitize *sanitize, int status)
 {
+	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 	struct scsi_logical_unit *unit = sanitize->unit;
 	struct scsi_command *command = sanitize->command;
 
-	rt_log(status == 0 ? RT_LOG_INFO : RT_LOG_ERROR, "%s: sanitize %s%s", unit->name,
-	       status == 0 ? "is complete" : "failed: ", status == 0 ? "" : strerror(-status));
+	rt_log_limited_about(&limit, RT_ABOUT(.unit = unit->name), status == 0 ? RT_LOG_INFO : RT_LOG_ERROR,
+			     "%s: sanitize %s%s", unit->name,
+			     status == 0 ? "is complete" : "failed: ", status == 0 ? "" : strerror(-status));
 	if (status != 0)
 		scsi_unit_set_access(unit, SCSI_ACCESS_SANITIZE_FAILED);
 	scsi_unit_clear_access(unit, SCSI_ACCESS_SANITIZING);

@@ -159,8 +159,9 @@ bool scsi_sense_from_errno(struct scsi_command *command, int status, bool writin
 {
 	static struct rt_log_limit limit = RT_LOG_LIMIT(5);
 
-	rt_log_limited(&limit, RT_LOG_WARNING, "%s: %s at block %llu failed: %s", command->unit->name,
-		       writing ? "write" : "read", (unsigned long long)command->lba, strerror(-status));
+	rt_log_limited_about(&limit, RT_ABOUT(.unit = command->unit->name), RT_LOG_WARNING,
+			     "%s: %s at block %llu failed: %s", command->unit->name, writing ? "write" : "read",
+			     (unsigned long long)command->lba, strerror(-status));
 	/* The store had no room for it while it waited: again later, on the same path. */
 	if (status == -EAGAIN) {
 		command->status = SCSI_TASK_SET_FULL;

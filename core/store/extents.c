@@ -38,10 +38,10 @@ void store_extents_clip(struct tgtkit_request *request, const char *name)
 	uint64_t end = request->offset + request->length;
 
 	if (!is_sane(request)) {
-		rt_log_limited(&limit, RT_LOG_ERROR,
-			       "%s: the plugin's answer about allocated extents makes no sense; "
-			       "taking all for data",
-			       name);
+		rt_log_limited_about(&limit, RT_ABOUT(.unit = name), RT_LOG_ERROR,
+				     "%s: the plugin's answer about allocated extents makes no sense; "
+				     "taking all for data",
+				     name);
 		request->extents_count = store_extents_all_data(extents, request->offset, request->length);
 		return;
 	}

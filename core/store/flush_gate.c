@@ -90,10 +90,11 @@ int store_flush_result(struct store *store, int status)
 	if (status == -ECANCELED)
 		return status;
 	if (status != 0 && !atomic_exchange(&store->has_failed, true))
-		rt_log(RT_LOG_ERROR,
-		       "%s: a flush failed (%s): data written since the last good one may be lost; every write and "
-		       "flush fails until the unit is closed and opened again",
-		       store->unit.name, strerror(-status));
+		rt_log_about(
+		    RT_ABOUT(.unit = store->unit.name), RT_LOG_ERROR,
+		    "%s: a flush failed (%s): data written since the last good one may be lost; every write and "
+		    "flush fails until the unit is closed and opened again",
+		    store->unit.name, strerror(-status));
 	if (status == 0 && atomic_load(&store->has_failed))
 		return -EIO;
 	return status;

@@ -12,6 +12,7 @@
 
 #include <tgtkit/plugin.h>
 
+#include "rt/log.h"
 #include "rt/worker.h"
 #include "store/blocking.h"
 #include "store/flush_gate.h"
@@ -40,6 +41,7 @@ struct store {
 
 	_Atomic uint64_t size_bytes;
 	atomic_bool has_failed;
+	struct rt_log_limit log_limit; /* of what the plugin logs of the unit */
 	/* With max_queues 1: the worker that submitted first, which saves it the way across. */
 	_Atomic uint32_t home_worker;
 	/* By worker; each is written by its worker only, and read by others only when that has been told to close it.

@@ -66,7 +66,11 @@ static void __attribute__((format(printf, 3, 4))) host_log(struct tgtkit_unit *u
 	va_start(arguments, format);
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
-	rt_log(log_level(level), "%s: %s", log_name(unit), message);
+	if (unit != NULL)
+		rt_log_limited_about(&RT_CONTAINER_OF(unit, struct store, unit)->log_limit,
+				     RT_ABOUT(.unit = unit->name), log_level(level), "%s: %s", log_name(unit), message);
+	else
+		rt_log(log_level(level), "%s: %s", log_name(unit), message);
 }
 
 /* ---- Requests and events -------------------------------------------------------------------------------------------

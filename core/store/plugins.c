@@ -99,7 +99,8 @@ static int append(const char *file, const struct tgtkit_plugin *descriptor, char
 	plugin->index = (unsigned)count;
 	plugins[count] = plugin;
 	atomic_store_explicit(&plugin_count, count + 1, memory_order_release);
-	rt_log(RT_LOG_INFO, "plugin %s %s loaded from %s", descriptor->name, descriptor->version, file);
+	rt_log_about(RT_ABOUT(.plugin = descriptor->name), RT_LOG_INFO, "plugin %s %s loaded from %s", descriptor->name,
+		     descriptor->version, file);
 	return 0;
 }
 

@@ -98,8 +98,8 @@ struct tgtkit_queue *store_queue_get(struct store *store, struct tgtkit_worker *
 		return queue;
 	*status = open_queue(store, worker, &queue);
 	if (*status != 0) {
-		rt_log_limited(&limit, RT_LOG_ERROR, "%s: cannot open an I/O queue: %s", store->unit.name,
-			       strerror(-*status));
+		rt_log_limited_about(&limit, RT_ABOUT(.unit = store->unit.name), RT_LOG_ERROR,
+				     "%s: cannot open an I/O queue: %s", store->unit.name, strerror(-*status));
 		return NULL;
 	}
 	atomic_store_explicit(slot, queue, memory_order_release);

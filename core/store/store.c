@@ -16,6 +16,8 @@
 #include "store/handle.h"
 #include "store/queue.h"
 
+#define LOG_LINES_PER_S 20u /* of one unit, said by its plugin */
+
 static int __attribute__((format(printf, 4, 5)))
 refuse(const struct store *store, char *error, int status, const char *format, ...)
 {
@@ -53,6 +55,7 @@ static struct store *create(const struct store_spec *spec, char *error)
 		snprintf(error, STORE_ERROR_BYTES, "%.400s: no memory", spec->path);
 		return NULL;
 	}
+	store->log_limit.burst = LOG_LINES_PER_S;
 	store->plugin = spec->plugin;
 	store->descriptor = spec->plugin->descriptor;
 	store->logical_block_bytes = spec->logical_block_bytes;
@@ -143,9 +146,10 @@ static void warn_of_tail(const struct store *store)
 	uint64_t size_bytes = store->capabilities.size_bytes;
 
 	if (store_size_bytes(store) != size_bytes)
-		rt_log(RT_LOG_WARNING, "%s: the last %llu of %llu bytes are less than a whole block and are not served",
-		       store->unit.name, (unsigned long long)(size_bytes - store_size_bytes(store)),
-		       (unsigned long long)size_bytes);
+		rt_log_about(RT_ABOUT(.unit = store->unit.name), RT_LOG_WARNING,
+			     "%s: the last %llu of %llu bytes are less than a whole block and are not served",
+			     store->unit.name, (unsigned long long)(size_bytes - store_size_bytes(store)),
+			     (unsigned long long)size_bytes);
 }
 
 /* Takes over what the plugin's open has filled in. */

@@ -109,7 +109,8 @@ static void tell_unit(struct builder *builder, const struct target_unit *unit, s
 			count++;
 	}
 	if (scsi_logical_unit_set_port_groups(unit->logical_unit, groups, count))
-		rt_log(RT_LOG_ERROR, "%s: out of memory: its ALUA states stay what they were", unit->name);
+		rt_log_about(RT_ABOUT(.unit = unit->name), RT_LOG_ERROR,
+			     "%s: out of memory: its ALUA states stay what they were", unit->name);
 }
 
 static void tell_units(struct target_model *model, const struct target_configuration *next,

@@ -52,7 +52,7 @@ static void unit_retired(struct target_unit *unit)
 
 	struct target_change *change = unit->waiter;
 
-	rt_log(RT_LOG_INFO, "%s: closed", unit->name);
+	rt_log_about(RT_ABOUT(.unit = unit->name), RT_LOG_INFO, "%s: closed", unit->name);
 	target_unit_free(unit);
 	if (change && --change->outstanding == 0)
 		finish(change);

@@ -31,7 +31,8 @@ static struct target_change_failure *lun_failed(struct target_change *change, co
 
 	failure->target = target->name;
 	failure->lun = lun->lun;
-	rt_log(RT_LOG_ERROR, "target %s, LUN %u %s: %s", target->name, lun->lun, what, change->error);
+	rt_log_about(RT_ABOUT(.target = target->name, .has_lun = true, .lun = lun->lun), RT_LOG_ERROR,
+		     "target %s, LUN %u %s: %s", target->name, lun->lun, what, change->error);
 	return failure;
 }
 

@@ -95,9 +95,9 @@ void target_check_access(const struct target_spec *target, struct spec_problems 
 					     rule->luns[k]);
 	}
 	if (target->restricted && target->initiator_count == 0)
-		rt_log(RT_LOG_WARNING, "target %s: access is list and there are no initiators: nobody can log in",
-		       target->name);
+		rt_log_about(RT_ABOUT(.target = target->name), RT_LOG_WARNING,
+			     "target %s: access is list and there are no initiators: nobody can log in", target->name);
 	if (!target->restricted && target->initiator_count > 0)
-		rt_log(RT_LOG_WARNING, "target %s: there are initiators and access is any: everybody may use it",
-		       target->name);
+		rt_log_about(RT_ABOUT(.target = target->name), RT_LOG_WARNING,
+			     "target %s: there are initiators and access is any: everybody may use it", target->name);
 }

@@ -127,7 +127,7 @@ int target_model_portal_open(const struct portal_group_spec *group, struct porta
 	self->wanted = portal->address;
 	portal->address = self->bound;
 	target_address_format(&self->bound, text);
-	rt_log(RT_LOG_INFO, "listening on %s, portal group %u", text, group->tag);
+	rt_log_about(RT_ABOUT(.address = text), RT_LOG_INFO, "listening on %s, portal group %u", text, group->tag);
 	return 0;
 }
 
@@ -136,7 +136,8 @@ void target_model_portal_close(struct model_portal *portal)
 	char text[TARGET_ADDRESS_BYTES];
 
 	target_address_format(&portal->bound, text);
-	rt_log(RT_LOG_INFO, "no longer listening on %s, portal group %u", text, portal->tag);
+	rt_log_about(RT_ABOUT(.address = text), RT_LOG_INFO, "no longer listening on %s, portal group %u", text,
+		     portal->tag);
 	rt_list_remove(&portal->node);
 	iscsi_listener_close(portal->listener);
 	free(portal);
@@ -221,10 +222,12 @@ static void log_luns(const struct target_model *model)
 
 			if (target_unit_is_waiting(unit))
 				continue;
-			rt_log(RT_LOG_INFO, "serving %s, LUN %u: %s, %" PRIu64 " bytes, blocks of %u, serial %s%s",
-			       target->name, target->luns[k].lun, unit->spec->name, store_size_bytes(unit->store),
-			       unit->spec->lun->block_size, unit->serial,
-			       target->luns[k].read_only ? ", read-only" : "");
+			rt_log_about(
+			    RT_ABOUT(.target = target->name, .unit = unit->spec->name, .has_lun = true,
+				     .lun = target->luns[k].lun),
+			    RT_LOG_INFO, "serving %s, LUN %u: %s, %" PRIu64 " bytes, blocks of %u, serial %s%s",
+			    target->name, target->luns[k].lun, unit->spec->name, store_size_bytes(unit->store),
+			    unit->spec->lun->block_size, unit->serial, target->luns[k].read_only ? ", read-only" : "");
 		}
 	}
 }
@@ -370,8 +373,9 @@ static void unit_opened(struct target_unit *unit)
 	if (unit->status && unit->daemon->retry_open_s) {
 		target_model_await(model, unit);
 	} else if (unit->status) {
-		rt_log(RT_LOG_ERROR, "%s: cannot be opened: %s", target_unit_place(unit, place, sizeof(place)),
-		       *unit->error ? unit->error : strerror(-unit->status));
+		rt_log_about(TARGET_ABOUT_UNIT(unit), RT_LOG_ERROR, "%s: cannot be opened: %s",
+			     target_unit_place(unit, place, sizeof(place)),
+			     *unit->error ? unit->error : strerror(-unit->status));
 		model->start_failed = true;
 	}
 	model->outstanding--;
@@ -424,9 +428,10 @@ static void open_timed_out(struct rt_timer *timer)
 	}
 	for (size_t i = 0; i < model->unit_count; i++)
 		if (!target_unit_open_left_us(model->units[i]))
-			rt_log(RT_LOG_ERROR, "%s: has not opened within open_timeout_s (%u s)",
-			       target_unit_place(model->units[i], place, sizeof(place)),
-			       model->configuration->daemon.open_timeout_s);
+			rt_log_about(TARGET_ABOUT_UNIT(model->units[i]), RT_LOG_ERROR,
+				     "%s: has not opened within open_timeout_s (%u s)",
+				     target_unit_place(model->units[i], place, sizeof(place)),
+				     model->configuration->daemon.open_timeout_s);
 	model->is_stuck = true;
 	finish_start(model, -ETIMEDOUT);
 }

@@ -55,8 +55,8 @@ static void unit_quiet(struct target_unit *unit)
 
 	unit->is_quiet = true;
 	if (unit->status) {
-		rt_log(RT_LOG_ERROR, "%s: flush failed: %s; %s", target_unit_place(unit, place, sizeof(place)),
-		       strerror(-unit->status), loss);
+		rt_log_about(TARGET_ABOUT_UNIT(unit), RT_LOG_ERROR, "%s: flush failed: %s; %s",
+			     target_unit_place(unit, place, sizeof(place)), strerror(-unit->status), loss);
 		model->has_lost = true;
 	}
 	if (--model->outstanding == 0 && !model->is_stuck)
@@ -93,9 +93,11 @@ static bool report_stuck(const struct target_unit *unit, const char *place, unsi
 		return false;
 	}
 	if (unit->logical_unit && !unit->is_quiet)
-		rt_log(RT_LOG_ERROR, "%s: not flushed within shutdown_timeout_s (%u s); %s", place, seconds, loss);
+		rt_log_about(TARGET_ABOUT_UNIT(unit), RT_LOG_ERROR,
+			     "%s: not flushed within shutdown_timeout_s (%u s); %s", place, seconds, loss);
 	else if (unit->store)
-		rt_log(RT_LOG_ERROR, "%s: not closed within shutdown_timeout_s (%u s)", place, seconds);
+		rt_log_about(TARGET_ABOUT_UNIT(unit), RT_LOG_ERROR, "%s: not closed within shutdown_timeout_s (%u s)",
+			     place, seconds);
 	return unit->logical_unit || unit->store;
 }
 

@@ -104,10 +104,10 @@ static void warn_of_size(const struct target_unit *unit)
 	uint64_t wanted = unit->spec->lun->size_bytes, real = store_size_bytes(unit->store);
 
 	if (wanted && wanted != real)
-		rt_log(RT_LOG_WARNING,
-		       "%s: has %" PRIu64 " bytes, not the %" PRIu64
-		       " of the configuration: the store's own size counts",
-		       unit->spec->name, real, wanted);
+		rt_log_about(TARGET_ABOUT_UNIT(unit), RT_LOG_WARNING,
+			     "%s: has %" PRIu64 " bytes, not the %" PRIu64
+			     " of the configuration: the store's own size counts",
+			     unit->spec->name, real, wanted);
 }
 
 /* ---- Size ------------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "rt/log.h"
 #include "rt/loop.h"
 #include "scsi/logical_unit.h"
 #include "store/pool.h"
@@ -166,6 +167,10 @@ void target_unit_take_size(struct target_unit *unit); /* tells the initiators if
 void target_unit_refreshed(struct target_unit *unit);
 void target_unit_event(void *context, enum tgtkit_event event); /* any thread */
 
+/* For the log. */
+#define TARGET_ABOUT_UNIT(one)                                                                                         \
+	RT_ABOUT(.target = (one)->spec->target->name, .unit = (one)->spec->name, .has_lun = true,                      \
+		 .lun = (one)->spec->lun->lun)
 /* "target T, LUN N (file:/x, FILE:LINE)", for messages. */
 const char *target_unit_place(const struct target_unit *unit, char *text, size_t size);
 

@@ -93,10 +93,11 @@ static void quiet(struct target_unit *unit)
 {
 	unit->is_quiet = true;
 	if (unit->status)
-		rt_log(RT_LOG_ERROR,
-		       "%s: flush failed: %s; writes since its last successful flush may be lost, although initiators "
-		       "saw them complete",
-		       unit->name, strerror(-unit->status));
+		rt_log_about(
+		    RT_ABOUT(.unit = unit->name), RT_LOG_ERROR,
+		    "%s: flush failed: %s; writes since its last successful flush may be lost, although initiators "
+		    "saw them complete",
+		    unit->name, strerror(-unit->status));
 	target_unit_close(unit, closed);
 }
 

@@ -66,7 +66,7 @@ void target_unit_event(void *context, enum tgtkit_event event)
 {
 	struct target_unit *unit = context;
 
-	rt_log(event_level(event), "%s: %s", unit->name, event_text(event));
+	rt_log_about(RT_ABOUT(.unit = unit->name), event_level(event), "%s: %s", unit->name, event_text(event));
 	if (event == TGTKIT_EVENT_CAPACITY_CHANGED)
 		atomic_store(&unit->capacity_changed, true);
 	else if (event == TGTKIT_EVENT_FENCED)
@@ -105,7 +105,8 @@ static void time_to_look(struct rt_timer *timer)
 static void report_failure(struct target_unit *unit)
 {
 	if (unit->status && unit->status != unit->refresh_status)
-		rt_log(RT_LOG_WARNING, "%s: cannot be refreshed: %s", unit->spec->name, unit->error);
+		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_WARNING, "%s: cannot be refreshed: %s",
+			     unit->spec->name, unit->error);
 	unit->refresh_status = unit->status;
 }
 
@@ -125,7 +126,8 @@ void target_unit_take_size(struct target_unit *unit)
 	if (size_bytes == unit->size_bytes)
 		return;
 	unit->size_bytes = size_bytes;
-	rt_log(RT_LOG_INFO, "%s: has %" PRIu64 " bytes now", unit->spec->name, size_bytes);
+	rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_INFO, "%s: has %" PRIu64 " bytes now", unit->spec->name,
+		     size_bytes);
 	if (unit->logical_unit)
 		scsi_logical_unit_capacity_changed(unit->logical_unit);
 }
@@ -133,7 +135,8 @@ void target_unit_take_size(struct target_unit *unit)
 void target_unit_set_online(struct target_unit *unit, bool online)
 {
 	if (unit->online != online)
-		rt_log(RT_LOG_INFO, "%s: is %s now", unit->name, online ? "online" : "offline");
+		rt_log_about(RT_ABOUT(.unit = unit->name), RT_LOG_INFO, "%s: is %s now", unit->name,
+			     online ? "online" : "offline");
 	unit->online = online;
 	apply_availability(unit);
 }
