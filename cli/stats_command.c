@@ -61,54 +61,122 @@ static double percentile(const json_t *now, const json_t *before, double fractio
 	return 0;
 }
 
-static void set_number(json_t *line, const char *key, const char *format, double value)
+static double sum(const json_t *now, const json_t *before)
 {
-	char text[64];
+	double all = 0;
+	const char *key;
+	json_t *value;
 
-	snprintf(text, sizeof(text), format, value);
-	json_object_set_new(line, key, json_string(text));
+	json_object_foreach((json_t *)now, key, value) all += more(now, before, key);
+	return all;
 }
 
-static json_t *line_of(const json_t *now, const json_t *before, double seconds)
+/* What stands behind one LUN: figures are counted by unit, of which several LUNs may be views. */
+static json_t *line_of(const json_t *lun, const json_t *now, const json_t *before, double seconds)
 {
 	const json_t *operations = json_object_get(now, "operations"), *old = json_object_get(before, "operations");
-	json_t *line = json_object();
 
-	json_object_set(line, "unit", json_object_get(now, "unit"));
-	set_number(line, "reads", "%.0f", more(operations, old, "read") / seconds);
-	set_number(line, "writes", "%.0f", more(operations, old, "write") / seconds);
-	set_number(line, "read_mb", "%.1f", more(now, before, "read_bytes") / seconds / 1e6);
-	set_number(line, "written_mb", "%.1f", more(now, before, "written_bytes") / seconds / 1e6);
-	set_number(line, "p50", "%.3f", percentile(now, before, 0.5));
-	set_number(line, "p99", "%.3f", percentile(now, before, 0.99));
-	json_object_set(line, "queue", json_object_get(now, "queue_depth"));
-	return line;
+	return json_pack("{sOsOsfsfsfsfsfsfsfsOsO}", "target", json_object_get(lun, "target"), "lun",
+			 json_object_get(lun, "lun"), "iops", sum(operations, old) / seconds, "reads",
+			 more(operations, old, "read") / seconds, "writes", more(operations, old, "write") / seconds,
+			 "read_mb", more(now, before, "read_bytes") / seconds / 1e6, "written_mb",
+			 more(now, before, "written_bytes") / seconds / 1e6, "p50_ms", percentile(now, before, 0.5),
+			 "p99_ms", percentile(now, before, 0.99), "queue_depth", json_object_get(now, "queue_depth"),
+			 "unit", json_object_get(lun, "unit"));
+}
+
+static void format_whole(const json_t *value, char text[static 256])
+{
+	snprintf(text, 256, "%.0f", json_number_value(value));
+}
+
+static void format_tenths(const json_t *value, char text[static 256])
+{
+	snprintf(text, 256, "%.1f", json_number_value(value));
+}
+
+static void format_thousandths(const json_t *value, char text[static 256])
+{
+	snprintf(text, 256, "%.3f", json_number_value(value));
 }
 
 static const struct table_column rate_columns[] = {
-    {"UNIT", "unit", false, NULL},    {"R/S", "reads", true, NULL},	   {"W/S", "writes", true, NULL},
-    {"RMB/S", "read_mb", true, NULL}, {"WMB/S", "written_mb", true, NULL}, {"P50 MS", "p50", true, NULL},
-    {"P99 MS", "p99", true, NULL},    {"QUEUE", "queue", true, NULL},	   {0},
+    {"TARGET", "target", false, NULL},
+    {"LUN", "lun", true, NULL},
+    {"IOPS", "iops", true, format_whole},
+    {"R/S", "reads", true, format_whole},
+    {"W/S", "writes", true, format_whole},
+    {"RMB/S", "read_mb", true, format_tenths},
+    {"WMB/S", "written_mb", true, format_tenths},
+    {"P50 MS", "p50_ms", true, format_thousandths},
+    {"P99 MS", "p99_ms", true, format_thousandths},
+    {"QUEUE", "queue_depth", true, NULL},
+    {"UNIT", "unit", false, NULL},
+    {0},
 };
 
 static const struct table_column total_columns[] = {
-    {"UNIT", "unit", false, NULL},	{"READS", "reads", true, NULL},		  {"WRITES", "writes", true, NULL},
-    {"READ MB", "read_mb", true, NULL}, {"WRITTEN MB", "written_mb", true, NULL}, {"P50 MS", "p50", true, NULL},
-    {"P99 MS", "p99", true, NULL},	{"QUEUE", "queue", true, NULL},		  {0},
+    {"TARGET", "target", false, NULL},
+    {"LUN", "lun", true, NULL},
+    {"COMMANDS", "iops", true, format_whole},
+    {"READS", "reads", true, format_whole},
+    {"WRITES", "writes", true, format_whole},
+    {"READ MB", "read_mb", true, format_tenths},
+    {"WRITTEN MB", "written_mb", true, format_tenths},
+    {"P50 MS", "p50_ms", true, format_thousandths},
+    {"P99 MS", "p99_ms", true, format_thousandths},
+    {"QUEUE", "queue_depth", true, NULL},
+    {"UNIT", "unit", false, NULL},
+    {0},
 };
 
-static void print_lines(const json_t *now, const json_t *before, double seconds, const struct table_column *columns)
+static json_t *lines_of(const json_t *now, const json_t *before, double seconds)
 {
-	json_t *lines = json_array(), *unit;
+	json_t *lines = json_array(), *lun, *unit;
 	size_t index;
 
-	json_array_foreach(json_object_get(now, "units"), index, unit)
+	json_array_foreach(json_object_get(now, "luns"), index, lun)
 	{
-		const char *name = json_string_value(json_object_get(unit, "unit"));
+		const char *name = json_string_value(json_object_get(lun, "unit"));
 
-		json_array_append_new(lines, line_of(unit, before ? find_unit(before, name) : NULL, seconds));
+		unit = find_unit(now, name);
+		if (unit)
+			json_array_append_new(lines,
+					      line_of(lun, unit, before ? find_unit(before, name) : NULL, seconds));
 	}
-	table_print(lines, columns);
+	return lines;
+}
+
+/* One line of text for each look, so that a program may read it line by line. */
+static void print_json_line(json_t *lines, double seconds)
+{
+	json_t *line = json_pack("{sIsfsO}", "time", (json_int_t)time(NULL), "seconds", seconds, "luns", lines);
+
+	json_dumpf(line, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(line);
+}
+
+static void print_rates(const struct arguments *arguments, const json_t *now, const json_t *before, double seconds)
+{
+	json_t *lines = lines_of(now, before, seconds);
+
+	if (arguments->json) {
+		print_json_line(lines, seconds);
+	} else {
+		if (isatty(STDOUT_FILENO))
+			fputs("\033[H\033[2J", stdout);
+		table_print(lines, rate_columns);
+	}
+	fflush(stdout);
+	json_decref(lines);
+}
+
+static void print_totals(const json_t *now)
+{
+	json_t *lines = lines_of(now, NULL, 1);
+
+	table_print(lines, total_columns);
 	json_decref(lines);
 }
 
@@ -136,10 +204,7 @@ static void watch(const struct arguments *arguments)
 		sleep(interval_s ? (unsigned)interval_s : 1);
 		now = client_request("GET", NULL, "/v1/stats");
 		taken_s = now_s();
-		if (isatty(STDOUT_FILENO))
-			fputs("\033[H\033[2J", stdout);
-		print_lines(now, before, taken_s - then_s, rate_columns);
-		fflush(stdout);
+		print_rates(arguments, now, before, taken_s - then_s);
 		json_decref(before);
 		before = now;
 		then_s = taken_s;
@@ -160,7 +225,7 @@ int stats_show(const struct arguments *arguments, const char *const *words, size
 	stats = client_request("GET", NULL, "/v1/stats");
 	if (arguments->json)
 		return show_object(arguments, stats);
-	print_lines(stats, NULL, 1, total_columns);
+	print_totals(stats);
 	json_decref(stats);
 	return EXIT_SUCCESS;
 }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures: they count what an initiator did, and /metrics is what Prometheus reads."""
 
+import json
 import re
+import threading
 
 import pytest
 from lib import api, daemon, outside, scsi, tools
@@ -182,7 +184,30 @@ def test_metrics_are_what_prometheus_reads(running):
 def test_the_command_shows_totals_and_rates(running, tmp_path):
     work(running)
     tgtkit = api.Command(tmp_path / "api.sock")
-    assert re.search(r"disk.*\.img +5 +3 ", tgtkit.run("stats"))
+    totals = tgtkit.run("stats")
+    assert re.search(rf"^{re.escape(daemon.TARGET)} +0 +\d+ +5 +3 .*disk.*\.img$", totals, re.M)
+    assert re.search(rf"^{re.escape(daemon.TARGET)} +1 .* null:1G$", totals, re.M)
     assert tgtkit.json("stats")["units"][0]["operations"]["write"] == 3
     watched = tgtkit.run("stats", "--watch", "--interval", 1, "--rounds", 2)
-    assert len(re.findall(r"^UNIT +R/S +W/S", watched, re.M)) == 2
+    assert len(re.findall(r"^TARGET +LUN +IOPS +R/S +W/S +RMB/S +WMB/S +P50 MS +P99 MS +QUEUE +UNIT", watched, re.M)) == 2
+
+
+def test_rates_are_lines_of_json_for_programs(running, tmp_path):
+    tgtkit, lines = api.Command(tmp_path / "api.sock"), []
+    watcher = threading.Thread(target=lambda: lines.extend(
+        tgtkit.run("-o", "json", "stats", "--watch", "--interval", 1, "--rounds", 2).splitlines()))
+    with Session(running.address, daemon.TARGET) as session:
+        session.settle(1)
+        session.read(0, 8, lun=1)
+        watcher.start()
+        while watcher.is_alive():
+            session.read(0, 8, lun=1)
+    assert len(lines) == 2
+    for line in lines:
+        taken = json.loads(line)
+        idle, busy = taken["luns"]
+        assert taken["seconds"] >= 1 and (busy["target"], busy["lun"], busy["unit"]) == (daemon.TARGET, 1, "null:1G")
+        assert busy["reads"] > 0 and busy["iops"] == busy["reads"] and busy["writes"] == 0
+        assert busy["read_mb"] == pytest.approx(busy["reads"] * 4096 / 1e6, rel=1e-3)
+        assert 0 < busy["p50_ms"] <= busy["p99_ms"] and busy["queue_depth"] in (0, 1)
+        assert idle["iops"] == idle["p99_ms"] == 0
