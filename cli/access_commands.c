@@ -2,6 +2,7 @@
  *
  * Who may use a target: its rules, its users, and whether they count.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,16 +30,29 @@ static void add_query(char *query, size_t size, const char *key, const char *val
 		client_fail("%s: is too long", key);
 }
 
-/* The path of a target's list, with a query. */
+/* What is written in place of a target's name, which none is ever like. */
+static bool is_discovery(const char *iqn)
+{
+	return !strcmp(iqn, "discovery");
+}
+
+/* The path of a target's list, or of discovery's, with a query. */
 static json_t *request(const char *method, json_t *body, const char *iqn, const char *list, const char *query)
 {
+	if (is_discovery(iqn) && !strcmp(list, "users"))
+		return client_request(method, body, "/v1/discovery/%s%s", list, query);
 	return client_request(method, body, "/v1/targets/%s/%s%s", client_encode(iqn), list, query);
 }
 
 /* Says so where nobody asks the rules or users: the change is kept, and comes into force later. */
 static int show_changed(const struct arguments *arguments, const char *iqn, const char *what, json_t *answer)
 {
-	if (!json_is_true(json_object_get(answer, "in_force")))
+	if (json_is_true(json_object_get(answer, "in_force")))
+		return show_done(arguments, answer);
+	if (is_discovery(iqn))
+		fprintf(stderr, "tgtkit: kept, but discovery asks no users now: 'tgtkit discovery set --auth chap' "
+				"puts them into force\n");
+	else
 		fprintf(stderr,
 			"tgtkit: kept, but target %s asks no %s now: 'tgtkit target set %s %s' puts them into force\n",
 			iqn, what, iqn, strcmp(what, "users") ? "--access list" : "--auth chap");
@@ -58,6 +72,27 @@ int target_set(const struct arguments *arguments, const char *const *words, size
 	if (!json_object_size(body))
 		usage_fail("target set needs --access, --auth or --alias");
 	return show_done(arguments, client_request("PATCH", body, "/v1/targets/%s", client_encode(words[0])));
+}
+
+/* ---- Discovery -------------------------------------------------------------------------------------------------- */
+
+int discovery_show(const struct arguments *arguments, const char *const *words, size_t count)
+{
+	(void)words;
+	(void)count;
+	return show_object(arguments, client_request("GET", NULL, "/v1/discovery"));
+}
+
+int discovery_set(const struct arguments *arguments, const char *const *words, size_t count)
+{
+	json_t *body = json_object();
+
+	(void)words;
+	(void)count;
+	set_text(body, "auth", arguments->auth);
+	if (!json_object_size(body))
+		usage_fail("discovery set needs --auth none or --auth chap");
+	return show_done(arguments, client_request("PATCH", body, "/v1/discovery"));
 }
 
 /* ---- Initiators ------------------------------------------------------------------------------------------------- */
@@ -161,7 +196,7 @@ int user_list(const struct arguments *arguments, const char *const *words, size_
 	if (!arguments->json && !json_is_true(json_object_get(answer, "in_force")))
 		printf("auth is none: nobody is asked who he is\n");
 	if (!arguments->json && mutual)
-		printf("the target itself is %s\n", mutual);
+		printf("%s itself is %s\n", is_discovery(words[0]) ? "discovery" : "the target", mutual);
 	return show_list(arguments, answer, "users", columns);
 }
 

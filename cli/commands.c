@@ -24,6 +24,10 @@ static const struct verb {
     {"lun", "resize", 3, 3, "IQN LUN SIZE [--shrink]", lun_resize},
     {"lun", "online", 2, 2, "IQN LUN", lun_online},
     {"lun", "offline", 2, 2, "IQN LUN", lun_offline},
+    {"discovery", "show", 0, 0, "", discovery_show},
+    {"discovery", "set", 0, 0, "--auth none|chap", discovery_set},
+    {"log", "show", 0, 0, "", log_show},
+    {"log", "level", 1, 1, "error|warning|info|debug", log_set_level},
     {"tpgt", "list", 0, 0, "", tpgt_list},
     {"tpgt", "create", 2, ARGUMENTS_POSITIONS, "TAG ADDRESS[:PORT]...", tpgt_create},
     {"tpgt", "state", 2, 2, "TAG STATE", tpgt_state},
@@ -33,9 +37,9 @@ static const struct verb {
      "IQN INITIATOR [--address RANGE] [--lun NUMBER]... [--read-only] [--position NUMBER | --replace]",
      initiator_allow},
     {"initiator", "deny", 2, 2, "IQN INITIATOR [--address RANGE]", initiator_deny},
-    {"user", "list", 1, 1, "IQN", user_list},
-    {"user", "add", 2, 2, "IQN USER [--secret-file FILE] [--initiator PATTERN | --mutual]", user_add},
-    {"user", "delete", 2, 2, "IQN USER [--initiator PATTERN | --mutual]", user_delete},
+    {"user", "list", 1, 1, "IQN|discovery", user_list},
+    {"user", "add", 2, 2, "IQN|discovery USER [--secret-file FILE] [--initiator PATTERN | --mutual]", user_add},
+    {"user", "delete", 2, 2, "IQN|discovery USER [--initiator PATTERN | --mutual]", user_delete},
     {"session", "list", 0, 0, "", session_list},
     {"session", "drop", 1, 1, "ID", session_drop},
     {"stats", NULL, 0, 0, "[--watch [--interval SECONDS] [--rounds NUMBER]]", stats_show},
@@ -67,6 +71,9 @@ const char *commands_help(void)
 	       "                 [--position NUMBER | --replace]   (INITIATOR may be a pattern: iqn.*:host?)\n"
 	       "  user     list IQN | delete IQN USER [--initiator PATTERN | --mutual]\n"
 	       "           add IQN USER [--secret-file FILE] [--initiator PATTERN | --mutual]   (secret: stdin)\n"
+	       "           (\"discovery\" in place of an IQN: whoever asks for targets)\n"
+	       "  discovery  show | set --auth none|chap\n"
+	       "  log      show | level error|warning|info|debug\n"
 	       "  tpgt     list | create TAG ADDRESS[:PORT]... [--state STATE] | state TAG STATE | delete TAG\n"
 	       "  session  list | drop ID\n"
 	       "  plugin   list | info NAME | check FILE | rescan\n"

@@ -18,7 +18,10 @@ typedef int command(const struct arguments *arguments, const char *const *words,
 command target_list, target_show, target_create, target_delete, lun_list, lun_show, lun_create, lun_delete, lun_resize,
     lun_online, lun_offline, tpgt_list, tpgt_create, tpgt_delete, session_list, session_drop;
 /* access_commands.c */
-command target_set, initiator_list, initiator_allow, initiator_deny, user_list, user_add, user_delete, tpgt_state;
+command target_set, initiator_list, initiator_allow, initiator_deny, user_list, user_add, user_delete, tpgt_state,
+    discovery_show, discovery_set;
+/* log_commands.c */
+command log_show, log_set_level;
 /* stats_command.c */
 command stats_show;
 /* plugin_commands.c */

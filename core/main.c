@@ -224,14 +224,11 @@ static void reload(struct tgtkitd *self)
 /* From one level to the next more talkative one; after debug comes info again. */
 static void raise_log_level(void)
 {
-	static const char *const names[] = {"error", "warning", "info", "debug"};
-	enum rt_log_level level = RT_LOG_ERROR;
+	enum rt_log_level level = rt_log_level();
 
-	while (level < RT_LOG_DEBUG && rt_log_enabled(level + 1))
-		level++;
 	level = level == RT_LOG_DEBUG ? RT_LOG_INFO : level + 1;
 	rt_log_set_level(level);
-	rt_log(level, "SIGUSR1: the log level is %s now", names[level]);
+	rt_log(level, "SIGUSR1: the log level is %s now", rt_log_level_name(level));
 }
 
 static void signal_arrived(struct rt_fd *watched, uint32_t events)

@@ -128,6 +128,17 @@ static void redact(const struct target_configuration *configuration, config_t *t
 	}
 }
 
+static int add_made_discovery(const config_t *made, config_t *tree)
+{
+	const config_setting_t *discovery = config_lookup(made, "discovery");
+
+	if (!discovery)
+		return 0;
+	if (config_lookup(tree, "discovery"))
+		config_setting_remove(config_root_setting(tree), "discovery");
+	return conf_tree_copy(config_root_setting(tree), discovery) ? 0 : -ENOMEM;
+}
+
 /* The API's own come after, and where both have one, the API's counts. */
 static int add_made_ones(const config_t *made, config_t *tree)
 {
@@ -199,6 +210,8 @@ static int write_all(const struct target_configuration *configuration, const con
 			return -ENOMEM;
 	}
 	status = add_default_groups(configuration->base ? configuration->base : configuration, tree);
+	if (!status)
+		status = add_made_discovery(made, tree);
 	if (!status)
 		status = add_made_ones(made, tree);
 	if (!status)

@@ -110,8 +110,8 @@ void conf_read_text(const char *file, const char *text, struct target_configurat
 		    .file = reader.file, .line = (unsigned)config_error_line(&parsed), .name = ""};
 
 		spec_problem(problems, &place, NULL, "%s", config_error_text(&parsed));
-	} else if (config_lookup(&parsed, "daemon") || config_lookup(&parsed, "discovery")) {
-		spec_problem(problems, &whole, NULL, "has portal_groups and targets only");
+	} else if (config_lookup(&parsed, "daemon")) {
+		spec_problem(problems, &whole, NULL, "has discovery, portal_groups and targets only");
 	} else {
 		conf_read_group(&reader, &conf_file_table, config_root_setting(&parsed), configuration, &root);
 		configuration->text = target_arena_strdup(&configuration->arena, text);

@@ -14,8 +14,8 @@ void conf_init(struct target_configuration *configuration);
  */
 void conf_read_file(const char *file, struct target_configuration *configuration, struct spec_problems *problems);
 
-/* Reads what the API made, as it was kept in `file`: portal groups and targets, whose places in messages are that
- * file's. */
+/* Reads what the API made, as it was kept in `file`: discovery, portal groups and targets, whose places in messages are
+ * that file's. */
 void conf_read_text(const char *file, const char *text, struct target_configuration *configuration,
 		    struct spec_problems *problems);
 

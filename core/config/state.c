@@ -61,6 +61,27 @@ void conf_state_remove(config_setting_t *element)
 	config_setting_remove_elem(config_setting_parent(element), (unsigned)config_setting_index(element));
 }
 
+config_setting_t *conf_state_discovery(const config_t *state)
+{
+	config_setting_t *group = config_lookup(state, "discovery");
+
+	return group ? group : config_setting_add(config_root_setting(state), "discovery", CONFIG_TYPE_GROUP);
+}
+
+void conf_state_tidy_discovery(const config_t *state)
+{
+	config_setting_t *group = config_lookup(state, "discovery");
+	config_setting_t *users = group ? config_setting_get_member(group, "users") : NULL;
+	const char *auth;
+
+	if (users && !config_setting_length(users))
+		config_setting_remove(group, "users");
+	if (group && config_setting_lookup_string(group, "auth", &auth) && !strcmp(auth, "none"))
+		config_setting_remove(group, "auth");
+	if (group && !config_setting_length(group))
+		config_setting_remove(config_root_setting(state), "discovery");
+}
+
 void conf_state_forget_creation(const config_t *state)
 {
 	config_setting_t *targets = config_lookup(state, "targets");

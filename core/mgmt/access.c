@@ -4,6 +4,7 @@
  */
 #include "mgmt/access.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,7 +25,8 @@ void mgmt_access_start(struct mgmt *mgmt, struct mgmt_request *request, const st
 		return;
 	}
 	operation->body = body;
-	operation->name = strdup(path->parts[2]);
+	operation->of_discovery = !strcmp(path->parts[1], "discovery");
+	operation->name = operation->of_discovery ? NULL : strdup(path->parts[2]);
 	operation->edit = edit;
 	operation->answer = answer;
 	mgmt_operation_start(operation);
@@ -38,6 +40,42 @@ const struct target_spec *mgmt_access_target(struct mgmt_operation *operation, c
 		return NULL;
 	*setting = conf_state_target(&operation->tree, target->name);
 	return target;
+}
+
+static bool find_discovery(struct mgmt_operation *operation, struct mgmt_access_owner *owner)
+{
+	const struct discovery_spec *discovery = &target_model_configuration(operation->mgmt->model)->discovery;
+
+	if (discovery->origin.name &&
+	    mgmt_refuse_if_defined(operation->request, discovery->made_by_api, &discovery->origin, "discovery"))
+		return false;
+	snprintf(owner->name, sizeof(owner->name), "discovery");
+	owner->authentication = &discovery->authentication;
+	owner->setting = conf_state_discovery(&operation->tree);
+	if (!owner->setting)
+		mgmt_answer_error(operation->request, 500, "internal", "out of memory");
+	return owner->setting;
+}
+
+bool mgmt_access_owner(struct mgmt_operation *operation, struct mgmt_access_owner *owner)
+{
+	const struct target_spec *target;
+
+	if (operation->of_discovery)
+		return find_discovery(operation, owner);
+	target = mgmt_access_target(operation, &owner->setting);
+	if (!target)
+		return false;
+	snprintf(owner->name, sizeof(owner->name), "target %s", target->name);
+	owner->authentication = &target->authentication;
+	return true;
+}
+
+const struct authentication_spec *mgmt_access_authentication(const struct mgmt_operation *operation)
+{
+	if (operation->of_discovery)
+		return &target_model_configuration(operation->mgmt->model)->discovery.authentication;
+	return &mgmt_access_changed(operation)->authentication;
 }
 
 const struct target_spec *mgmt_access_changed(const struct mgmt_operation *operation)

@@ -234,6 +234,7 @@ void mgmt_create_lun(struct mgmt *mgmt, struct mgmt_request *request, const stru
 static bool edit_delete_lun(struct mgmt_operation *operation)
 {
 	const struct target_spec *target = mgmt_find_target(operation->mgmt, operation->request, operation->name);
+	config_setting_t *setting;
 	const struct lun_spec *lun;
 
 	if (!target)
@@ -247,7 +248,10 @@ static bool edit_delete_lun(struct mgmt_operation *operation)
 	if (mgmt_refuse_if_defined(operation->request, target->made_by_api, &lun->origin, target->name) ||
 	    refuse_if_in_use(operation, target))
 		return false;
-	conf_state_remove(conf_state_lun(conf_state_target(&operation->tree, target->name), lun->lun));
+	setting = conf_state_target(&operation->tree, target->name);
+	if (!mgmt_masks_forget(operation, target, setting, lun->lun))
+		return false;
+	conf_state_remove(conf_state_lun(setting, lun->lun));
 	return true;
 }
 

@@ -20,6 +20,7 @@ struct mgmt_operation {
 	/* What the request says; the operation's own. */
 	json_t *body;
 	char *name; /* of the target */
+	bool of_discovery;
 	uint32_t number;
 	bool force;
 	/* Units whose attributes differ are closed and opened anew, which their initiators notice; without it, refused.

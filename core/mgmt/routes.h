@@ -27,6 +27,10 @@ mgmt_route_handler mgmt_create_target, mgmt_delete_target, mgmt_create_lun, mgmt
 /* access.c, initiators.c, users.c */
 mgmt_route_handler mgmt_change_target, mgmt_get_initiators, mgmt_allow_initiator, mgmt_change_initiator,
     mgmt_deny_initiator, mgmt_get_users, mgmt_add_user, mgmt_delete_user;
+/* discovery.c; its users are users.c's */
+mgmt_route_handler mgmt_get_discovery, mgmt_change_discovery;
+/* log_level.c */
+mgmt_route_handler mgmt_get_log, mgmt_change_log;
 /* group_state.c */
 mgmt_route_handler mgmt_change_group;
 /* unit_verbs.c */

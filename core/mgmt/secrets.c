@@ -15,7 +15,7 @@ struct mover {
 	int status;
 };
 
-/* `owner` is a target's name. */
+/* `owner` is a target's name, or "discovery". */
 static void report(struct mover *mover, const char *owner, const char *key, const char *message)
 {
 	const struct spec_origin origin = {.name = owner};
@@ -141,10 +141,22 @@ static void move_target(struct mover *mover, const char *owner, config_setting_t
 	for_each(mover, name, config_setting_get_member(target, "luns"), move_options);
 }
 
+static void move_discovery(struct mover *mover, config_setting_t *discovery)
+{
+	config_setting_t *mutual = discovery ? config_setting_get_member(discovery, "mutual") : NULL;
+
+	if (!discovery)
+		return;
+	if (mutual)
+		move_user(mover, "discovery", mutual);
+	for_each(mover, "discovery", config_setting_get_member(discovery, "users"), move_user);
+}
+
 int mgmt_secrets_move(config_t *tree, const struct target_state_folder *folder, struct spec_problems *problems)
 {
 	struct mover mover = {.folder = folder, .problems = problems};
 
+	move_discovery(&mover, config_lookup(tree, "discovery"));
 	for_each(&mover, "a target", config_lookup(tree, "targets"), move_target);
 	return mover.status;
 }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who may log in to a target by CHAP, and who the target itself is (mutual).  No secret is ever answered.
+ * Who may log in to a target or ask for targets by CHAP, and who is answering (mutual).  No secret is ever answered.
  */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "config/state.h"
 #include "config/tree.h"
 #include "mgmt/access.h"
 #include "mgmt/answer.h"
 #include "mgmt/convert.h"
 #include "mgmt/routes.h"
 
-/* `in_force`: false where the target's auth is none, so that nobody is asked who he is. */
-static json_t *users_view(const struct target_spec *target)
+/* `in_force`: false where auth is none, so that nobody is asked who he is. */
+json_t *mgmt_users_view(const struct authentication_spec *authentication)
 {
-	const struct authentication_spec *authentication = &target->authentication;
 	json_t *list = json_array(), *view;
 
 	for (size_t i = 0; i < authentication->user_count; i++)
@@ -30,20 +30,26 @@ static json_t *users_view(const struct target_spec *target)
 
 void mgmt_get_users(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)
 {
-	const struct target_spec *target = mgmt_find_target(mgmt, request, path->parts[2]);
+	const struct target_spec *target;
 
+	if (!strcmp(path->parts[1], "discovery")) {
+		mgmt_answer_json(request, 200,
+				 mgmt_users_view(&target_model_configuration(mgmt->model)->discovery.authentication));
+		return;
+	}
+	target = mgmt_find_target(mgmt, request, path->parts[2]);
 	if (target)
-		mgmt_answer_json(request, 200, users_view(target));
+		mgmt_answer_json(request, 200, mgmt_users_view(&target->authentication));
 }
 
 static void answer_made(struct mgmt_operation *operation)
 {
-	mgmt_answer_json(operation->request, 201, users_view(mgmt_access_changed(operation)));
+	mgmt_answer_json(operation->request, 201, mgmt_users_view(mgmt_access_authentication(operation)));
 }
 
 static void answer_deleted(struct mgmt_operation *operation)
 {
-	mgmt_answer_json(operation->request, 200, users_view(mgmt_access_changed(operation)));
+	mgmt_answer_json(operation->request, 200, mgmt_users_view(mgmt_access_authentication(operation)));
 }
 
 /* The text of a key that may be left away.  false: answered. */
@@ -70,10 +76,10 @@ static bool read_user(struct mgmt_operation *operation, const char **user, const
 
 /* ---- Add -------------------------------------------------------------------------------------------------------- */
 
-static bool refuse_if_there(struct mgmt_operation *operation, const struct target_spec *target, const char *user,
+static bool refuse_if_there(struct mgmt_operation *operation, const struct mgmt_access_owner *owner, const char *user,
 			    const char *initiator)
 {
-	const struct authentication_spec *authentication = &target->authentication;
+	const struct authentication_spec *authentication = owner->authentication;
 
 	for (size_t i = 0; i < authentication->user_count; i++) {
 		const struct user_spec *other = &authentication->users[i];
@@ -81,22 +87,21 @@ static bool refuse_if_there(struct mgmt_operation *operation, const struct targe
 		if (strcmp(other->user, user) || strcasecmp(other->initiator, initiator ? initiator : "*"))
 			continue;
 		mgmt_answer_error(operation->request, 409, "exists",
-				  "target %s has a user %s for initiators %s already; delete it first", target->name,
-				  user, other->initiator);
+				  "%s has a user %s for initiators %s already; delete it first", owner->name, user,
+				  other->initiator);
 		return true;
 	}
 	return false;
 }
 
-static bool refuse_if_mutual(struct mgmt_operation *operation, const struct target_spec *target)
+static bool refuse_if_mutual(struct mgmt_operation *operation, const struct mgmt_access_owner *owner)
 {
-	const char *user = target->authentication.mutual.user;
+	const char *user = owner->authentication->mutual.user;
 
 	if (user)
-		mgmt_answer_error(
-		    operation->request, 409, "exists",
-		    "target %s proves itself as %s already; delete that first ('tgtkit user delete --mutual')",
-		    target->name, user);
+		mgmt_answer_error(operation->request, 409, "exists",
+				  "%s proves itself as %s already; delete that first ('tgtkit user delete --mutual')",
+				  owner->name, user);
 	return user != NULL;
 }
 
@@ -130,20 +135,20 @@ static int take_mutual(struct mgmt_operation *operation)
 static bool edit_add(struct mgmt_operation *operation)
 {
 	char error[MGMT_CONVERT_ERROR_BYTES] = "out of memory";
-	config_setting_t *setting, *added = NULL;
-	const struct target_spec *target = mgmt_access_target(operation, &setting);
+	config_setting_t *added = NULL;
+	struct mgmt_access_owner owner;
 	const char *user, *initiator;
 	int mutual;
 
-	if (!target || !read_user(operation, &user, &initiator) || !check_secret(operation) ||
-	    (mutual = take_mutual(operation)) < 0)
+	if (!mgmt_access_owner(operation, &owner) || !read_user(operation, &user, &initiator) ||
+	    !check_secret(operation) || (mutual = take_mutual(operation)) < 0)
 		return false;
-	if (mutual ? refuse_if_mutual(operation, target) : refuse_if_there(operation, target, user, initiator))
+	if (mutual ? refuse_if_mutual(operation, &owner) : refuse_if_there(operation, &owner, user, initiator))
 		return false;
 	if (mutual)
-		added = mgmt_json_to_setting(setting, "mutual", operation->body, error);
-	else if (conf_tree_list(setting, "users"))
-		added = mgmt_json_to_setting(conf_tree_list(setting, "users"), NULL, operation->body, error);
+		added = mgmt_json_to_setting(owner.setting, "mutual", operation->body, error);
+	else if (conf_tree_list(owner.setting, "users"))
+		added = mgmt_json_to_setting(conf_tree_list(owner.setting, "users"), NULL, operation->body, error);
 	if (!added)
 		mgmt_answer_error(operation->request, 422, "invalid", "%s", error);
 	return added;
@@ -156,23 +161,21 @@ void mgmt_add_user(struct mgmt *mgmt, struct mgmt_request *request, const struct
 
 /* ---- Delete ----------------------------------------------------------------------------------------------------- */
 
-static bool delete_mutual(struct mgmt_operation *operation, const struct target_spec *target, config_setting_t *setting,
-			  const char *user)
+static bool delete_mutual(struct mgmt_operation *operation, const struct mgmt_access_owner *owner, const char *user)
 {
-	const char *known = target->authentication.mutual.user;
+	const char *known = owner->authentication->mutual.user;
 
 	if (known && !strcmp(known, user))
-		return config_setting_remove(setting, "mutual");
-	mgmt_answer_error(operation->request, 404, "not_found", "target %s does not prove itself as %s", target->name,
-			  user);
+		return config_setting_remove(owner->setting, "mutual");
+	mgmt_answer_error(operation->request, 404, "not_found", "%s does not prove itself as %s", owner->name, user);
 	return false;
 }
 
 /* The one of that name, and for these initiators if that is said.  -1: answered. */
-static int find_user(struct mgmt_operation *operation, const struct target_spec *target, const char *user,
+static int find_user(struct mgmt_operation *operation, const struct mgmt_access_owner *owner, const char *user,
 		     const char *initiator)
 {
-	const struct authentication_spec *authentication = &target->authentication;
+	const struct authentication_spec *authentication = owner->authentication;
 	int found = -1;
 	unsigned count = 0;
 
@@ -185,32 +188,39 @@ static int find_user(struct mgmt_operation *operation, const struct target_spec 
 		count++;
 	}
 	if (count == 0)
-		mgmt_answer_error(operation->request, 404, "not_found",
-				  "target %s has no user %s%s%s; see 'tgtkit user list'", target->name, user,
-				  initiator ? " for initiators " : "", initiator ? initiator : "");
+		mgmt_answer_error(operation->request, 404, "not_found", "%s has no user %s%s%s; see 'tgtkit user list'",
+				  owner->name, user, initiator ? " for initiators " : "", initiator ? initiator : "");
 	else if (count > 1)
 		mgmt_answer_error(operation->request, 409, "ambiguous",
-				  "target %s has %u users %s; say for which initiators (--initiator, ?initiator=)",
-				  target->name, count, user);
+				  "%s has %u users %s; say for which initiators (--initiator, ?initiator=)",
+				  owner->name, count, user);
 	return count == 1 ? found : -1;
+}
+
+static bool remove_user(struct mgmt_operation *operation)
+{
+	const char *mutual = json_string_value(json_object_get(operation->body, "mutual"));
+	struct mgmt_access_owner owner;
+	const char *user, *initiator;
+	int index;
+
+	if (!mgmt_access_owner(operation, &owner) || !read_user(operation, &user, &initiator))
+		return false;
+	if (mutual && (!*mutual || !strcmp(mutual, "true")))
+		return delete_mutual(operation, &owner, user);
+	index = find_user(operation, &owner, user, initiator);
+	if (index < 0)
+		return false;
+	config_setting_remove_elem(config_setting_get_member(owner.setting, "users"), (unsigned)index);
+	return true;
 }
 
 static bool edit_delete(struct mgmt_operation *operation)
 {
-	const char *mutual = json_string_value(json_object_get(operation->body, "mutual"));
-	config_setting_t *setting;
-	const struct target_spec *target = mgmt_access_target(operation, &setting);
-	const char *user, *initiator;
-	int index;
-
-	if (!target || !read_user(operation, &user, &initiator))
+	if (!remove_user(operation))
 		return false;
-	if (mutual && (!*mutual || !strcmp(mutual, "true")))
-		return delete_mutual(operation, target, setting, user);
-	index = find_user(operation, target, user, initiator);
-	if (index < 0)
-		return false;
-	config_setting_remove_elem(config_setting_get_member(setting, "users"), (unsigned)index);
+	if (operation->of_discovery)
+		conf_state_tidy_discovery(&operation->tree);
 	return true;
 }
 

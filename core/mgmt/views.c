@@ -18,8 +18,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* "api", or "file" and where. */
-static void set_origin(json_t *object, bool made_by_api, const struct spec_origin *origin)
+void mgmt_set_origin(json_t *object, bool made_by_api, const struct spec_origin *origin)
 {
 	char place[512];
 
@@ -98,7 +97,7 @@ json_t *mgmt_target_view(struct mgmt *mgmt, const struct target_spec *target)
 			 target->restricted ? "list" : "any", "portal_groups", groups, "sessions",
 			 (json_int_t)count_sessions(target->name), "luns", luns_view(mgmt, target));
 	if (view)
-		set_origin(view, target->made_by_api, &target->origin);
+		mgmt_set_origin(view, target->made_by_api, &target->origin);
 	return view;
 }
 
@@ -157,7 +156,7 @@ json_t *mgmt_group_view(struct mgmt *mgmt, const struct portal_group_spec *group
 	view = json_pack("{sisoss}", "tag", (int)group->tag, "portals", portals, "alua_state",
 			 conf_alua_state_name(target_model_group_state(mgmt->model, group)));
 	if (view)
-		set_origin(view, group->made_by_api, &group->origin);
+		mgmt_set_origin(view, group->made_by_api, &group->origin);
 	return view;
 }
 

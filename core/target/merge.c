@@ -100,13 +100,27 @@ static void merge_targets(struct target_configuration *own, const struct target_
 	own->target_count = count;
 }
 
+static void merge_discovery(struct target_configuration *own, const struct target_configuration *base,
+			    struct spec_problems *problems)
+{
+	if (!own->discovery.origin.name) {
+		own->discovery = base->discovery;
+		copy_users(&own->arena, &base->discovery.authentication, &own->discovery.authentication);
+		return;
+	}
+	own->discovery.made_by_api = true;
+	if (base->discovery.origin.name)
+		spec_problem(problems, &base->discovery.origin, NULL,
+			     "discovery was changed through the API, which has it stay as it is; take that back there "
+			     "first ('tgtkit discovery set --auth none', 'tgtkit user delete discovery USER')");
+}
+
 void target_configuration_merge(struct target_configuration *own, struct target_configuration *base,
 				struct spec_problems *problems)
 {
 	own->base = target_configuration_hold(base);
 	own->daemon = base->daemon;
-	own->discovery = base->discovery;
-	copy_users(&own->arena, &base->discovery.authentication, &own->discovery.authentication);
+	merge_discovery(own, base, problems);
 	merge_groups(own, base, problems);
 	merge_targets(own, base, problems);
 }

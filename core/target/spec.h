@@ -114,7 +114,8 @@ struct authentication_spec {
 };
 
 struct discovery_spec {
-	struct spec_origin origin;
+	struct spec_origin origin; /* `name` NULL: nothing was given */
+	bool made_by_api;
 	struct authentication_spec authentication;
 };
 
@@ -197,7 +198,7 @@ struct target_configuration *target_configuration_hold(struct target_configurati
 void target_configuration_drop(struct target_configuration *configuration); /* NULL: nothing happens */
 
 /* Puts the administrator's configuration (`base`, held from now on) under the objects that the API made: daemon keys
- * and discovery are the base's, its groups and targets come first.  Where both have an object, the API's stays and a
+ * are the base's, its groups and targets come first.  Where both have an object, or discovery, the API's stays and a
  * problem is reported. */
 void target_configuration_merge(struct target_configuration *own, struct target_configuration *base,
 				struct spec_problems *problems);

@@ -145,6 +145,29 @@ def test_luns_come_and_go_under_a_session_that_works(running):
         assert bystander.settle(0) == []
 
 
+def test_a_lun_that_a_rule_names_goes_by_force_or_after_the_rule(running):
+    running.make("null:1M", "null:2M", "null:3M", access="list")
+    running.allow(ALICE, luns=[0, 1])
+    running.allow(BOB, luns=[2])
+    before = running.api.get(RULES)
+    for lun, name in ((1, ALICE), (2, BOB)):
+        _, answer = running.api.call("DELETE", api.lun_path(MADE, lun), None, 409)
+        assert answer["error"]["code"] == "in_use" and name in answer["error"]["message"]
+        assert "tgtkit initiator" in answer["error"]["message"]
+    # The only LUN of a rule: without it, the next rule would decide.
+    running.api.call("DELETE", api.lun_path(MADE, 2) + "?force=true", None, 409)
+    assert running.api.get(RULES) == before
+    with running.login() as session:
+        session.settle(0)
+        running.api.delete(api.lun_path(MADE, 1) + "?force=true")
+    assert [one["luns"] for one in running.api.get(RULES)["initiators"]] == [[0], [2]]
+    running.deny(BOB)
+    running.api.delete(api.lun_path(MADE, 2))
+    with running.login() as session:
+        session.settle(0)
+        assert session.report_luns() == [0]
+
+
 def test_read_only_stops_the_very_write_that_waits_for_its_data(running):
     running.make(access="list")
     running.allow(ALICE)
@@ -268,6 +291,46 @@ def test_a_secret_of_any_bytes(setup, spelling, secret):
         setup.make(auth="chap")
         setup.api.post(USERS, {"user": "alice", "secret": spelling})
         chap.login(setup.address, MADE, "alice", secret).close()
+
+
+def test_users_of_discovery_count_at_once_and_after_a_restart(setup):
+    def asks(user=None, secret="", mutual=None):
+        with chap.login(setup.address, None, user, secret.encode(), mutual and mutual.encode()) as session:
+            return {name for name, _ in session.send_targets()}
+
+    with setup.daemon():
+        setup.discovered(ALICE)
+        assert setup.api.post("/v1/discovery/users", {"user": "asker", "secret": SECRET})["in_force"] is False
+        setup.discovered(ALICE)
+        setup.api.patch("/v1/discovery", {"auth": "chap"})
+        setup.api.post("/v1/discovery/users", {"user": "answerer", "secret": OTHER_SECRET, "mutual": True})
+        with pytest.raises(LoginError):
+            setup.discovered(ALICE)
+        assert BUSY in asks("asker", SECRET, OTHER_SECRET)
+        setup.login(target=BUSY).close()  # logging in is another matter
+        text = setup.api.raw("GET", "/v1/config?format=libconfig")[2].decode()
+        assert "asker" in text and SECRET not in text and OTHER_SECRET not in text
+    with setup.daemon():
+        assert setup.api.get("/v1/discovery") == {
+            "auth": "chap", "in_force": True, "users": [{"user": "asker", "initiator": "*"}],
+            "mutual": {"user": "answerer"}, "origin": "api"}
+        assert BUSY in asks("asker", SECRET, OTHER_SECRET)
+        with pytest.raises(LoginError):
+            asks("asker", OTHER_SECRET)
+        # The file says something of it now: what the API made stays, and a reload says so.
+        plain = setup.path.read_text()
+        setup.path.write_text(plain + 'discovery = { auth = "none"; };\n')
+        (warning,) = setup.api.post("/v1/config?reload", want=200)["warnings"]
+        assert "discovery" in warning and "tgtkit" in warning
+        with pytest.raises(LoginError):
+            setup.discovered(ALICE)
+        setup.api.delete("/v1/discovery/users?user=answerer&mutual=true")
+        setup.api.delete("/v1/discovery/users?user=asker")
+        setup.api.patch("/v1/discovery", {"auth": "none"})
+        assert setup.secrets() == [] and "discovery" not in setup.kept()
+        setup.discovered(ALICE)
+        assert setup.api.post("/v1/config?reload", want=200)["warnings"] == []
+        assert setup.api.get("/v1/discovery")["origin"] == "file"
 
 
 def everything_that_can_be_seen(setup, *outputs):

@@ -159,6 +159,38 @@ def walk_access(walk):
     walk(422, "PATCH", one, {"access": "some"}, iqn=MADE)
 
 
+def walk_discovery(walk):
+    one, users = "/v1/discovery", "/v1/discovery/users"
+    assert walk(200, "GET", one)["origin"] == "default"
+    added = {"user": "asker", "secret": "a secret of the asker"}
+    assert walk(201, "POST", users, added)["users"] == [{"user": "asker", "initiator": "*"}]
+    walk(400, "POST", users, "{")
+    walk(409, "POST", users, added)
+    walk(413, "POST", users, b"x" * ((1 << 20) + 1))
+    walk(422, "POST", users, {"user": "other"})
+    assert walk(200, "PATCH", one, {"auth": "chap"})["in_force"] is True
+    walk(400, "PATCH", one, "{")
+    walk(413, "PATCH", one, b"x" * ((1 << 20) + 1))
+    walk(422, "PATCH", one, {"auth": "perhaps"})
+    walk(422, "PATCH", one, {"auth": None})
+    walk(422, "PATCH", one, {"users": []})
+    assert walk(200, "GET", users)["auth"] == "chap" and walk(200, "GET", one)["origin"] == "api"
+    walk(404, "DELETE", users, query="?user=bob")
+    walk(422, "DELETE", users)
+    walk(200, "DELETE", users, query="?user=asker")
+    assert walk(200, "PATCH", one, {"auth": "none"})["origin"] == "default"
+
+
+def walk_log(walk):
+    assert walk(200, "GET", "/v1/log") == {"level": "info"}
+    assert walk(200, "PATCH", "/v1/log", {"level": "debug"}) == {"level": "debug"}
+    walk(400, "PATCH", "/v1/log", "[]")
+    walk(413, "PATCH", "/v1/log", b"x" * ((1 << 20) + 1))
+    for body in ({}, {"level": "loud"}, {"level": 3}, {"level": "info", "more": 1}):
+        walk(422, "PATCH", "/v1/log", body)
+    assert walk(200, "GET", "/v1/log") == {"level": "debug"}
+
+
 def walk_groups(walk):
     groups, group = "/v1/portal-groups", "/v1/portal-groups/{tag}"
     walk(201, "POST", groups, {"tag": 2, "portals": ["127.0.0.1:0"]})
@@ -189,6 +221,16 @@ def walk_rest(walk, one):
     walk(400, "POST", "/v1/plugins")
     walk(422, "POST", "/v1/plugins", {"file": "/etc/passwd"}, query="?rescan")
     walk(200, "POST", "/v1/config", query="?reload")
+    (one.folder / "d.secret").write_text("a secret of the file's")
+    (one.folder / "d.secret").chmod(0o600)
+    plain = (one.folder / "tgtkit.conf").read_text()
+    (one.folder / "tgtkit.conf").write_text(
+        f'{plain}discovery = {{ users = ( {{ user = "d"; secret_file = "{one.folder}/d.secret"; }} ); }};\n')
+    walk(200, "POST", "/v1/config", query="?reload")
+    for method, path, body in (("PATCH", "/v1/discovery", {"auth": "none"}),
+                               ("POST", "/v1/discovery/users", {"user": "x", "secret": "x" * 20})):
+        assert "tgtkit.conf:" in walk(409, method, path, body)["error"]["message"]
+    assert "tgtkit.conf:" in walk(409, "DELETE", "/v1/discovery/users", query="?user=d")["error"]["message"]
     walk(400, "POST", "/v1/config")
     (one.folder / "tgtkit.conf").write_text("nonsense")
     walk(422, "POST", "/v1/config", query="?reload")
@@ -202,6 +244,8 @@ def test_every_path_and_status_of_the_description(running):
     walk_reads(walk)
     walk_targets(walk, running.folder)
     walk_access(walk)
+    walk_discovery(walk)
+    walk_log(walk)
     walk_groups(walk)
     walk_sessions(walk, running)
     walk(200, "DELETE", "/v1/targets/{iqn}", iqn=MADE)

@@ -96,6 +96,31 @@ def test_initiators_and_users(tgtkit, running, tmp_path):
     tgtkit.run("initiator", "allow", MADE, status=2)
 
 
+def test_users_of_discovery(tgtkit):
+    assert "default" in tgtkit.run("discovery", "show")
+    warning = tgtkit.warned("user", "add", "discovery", "asker", stdin="a secret of the asker\n")
+    assert "tgtkit discovery set --auth chap" in warning
+    assert "--auth" in tgtkit.run("discovery", "set", status=2)
+    tgtkit.run("discovery", "set", "--auth", "chap")
+    tgtkit.run("user", "add", "discovery", "me", "--mutual", stdin="another secret, ours\n")
+    listed = tgtkit.run("user", "list", "discovery")
+    assert "asker" in listed and "discovery itself is me" in listed
+    assert tgtkit.json("discovery", "show")["auth"] == "chap"
+    tgtkit.run("user", "delete", "discovery", "asker")
+    tgtkit.run("user", "delete", "discovery", "me", "--mutual")
+    assert "has no user asker" in tgtkit.run("user", "delete", "discovery", "asker", status=1)
+    tgtkit.run("discovery", "set", "--auth", "none")
+    assert tgtkit.json("discovery", "show")["origin"] == "default"
+
+
+def test_the_level_of_the_log(tgtkit, running):
+    assert tgtkit.json("log", "show") == {"level": "info"}
+    tgtkit.run("log", "level", "debug")
+    running.wait_for_log("the log level is debug now")
+    assert "level debug" in tgtkit.run("log", "show")
+    assert "must be error, warning, info or debug" in tgtkit.run("log", "level", "loud", status=1)
+
+
 def test_what_is_not_in_force_is_said(tgtkit):
     tgtkit.run("target", "create", MADE)
     assert "--access list" in tgtkit.warned("initiator", "allow", MADE, "*")
