@@ -188,7 +188,7 @@ static const struct store_setting *read_settings(struct conf_reader *reader, con
 		settings[i].key = inner->keys[i].key;
 		if (!conf_scalar_text(reader, config_setting_get_elem(setting, (unsigned)i), &settings[i].value)) {
 			spec_problem(reader->problems, inner, settings[i].key,
-				     "must be a single value: a string, a number, true or false");
+				     "must be a single value: a string, a whole number, true or false");
 			settings[i].value = "";
 		}
 	}

@@ -69,9 +69,6 @@ bool conf_scalar_text(struct conf_reader *reader, config_setting_t *setting, con
 	case CONFIG_TYPE_INT64:
 		*text = target_arena_printf(reader->arena, "%lld", config_setting_get_int64(setting));
 		return true;
-	case CONFIG_TYPE_FLOAT:
-		*text = target_arena_printf(reader->arena, "%.17g", config_setting_get_float(setting));
-		return true;
 	case CONFIG_TYPE_BOOL:
 		*text = config_setting_get_bool(setting) ? "true" : "false";
 		return true;
@@ -152,7 +149,8 @@ static void read_scalar(struct conf_reader *reader, const struct spec_origin *or
 	size_t count;
 
 	if (!conf_scalar_text(reader, setting, &text)) {
-		if (key->type == CONF_UNAVAILABLE && config_setting_length(setting) == 0)
+		if (key->type == CONF_UNAVAILABLE && config_setting_is_aggregate(setting) &&
+		    config_setting_length(setting) == 0)
 			return;
 		if (key->type == CONF_UNAVAILABLE) {
 			spec_problem(reader->problems, origin, key->name, "is not available in this version");

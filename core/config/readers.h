@@ -15,7 +15,7 @@ void conf_origin_of(struct conf_reader *reader, config_setting_t *setting, struc
 /* Reads a group into `object`, whose defaults have been applied; fills `origin`. */
 void conf_read_group(struct conf_reader *reader, const struct conf_table *table, config_setting_t *setting,
 		     void *object, struct spec_origin *origin);
-/* A scalar of any type as text ("true", "-3", "4M").  false: it is no scalar. */
+/* A scalar as text ("true", "-3", "4M").  false: it is no scalar, or a fraction, which has no exact text. */
 bool conf_scalar_text(struct conf_reader *reader, config_setting_t *setting, const char **text);
 /* The setting is an array or a list. */
 bool conf_is_sequence(const config_setting_t *setting);

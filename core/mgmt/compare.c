@@ -159,7 +159,8 @@ static bool same_rules(const struct target_spec *a, const struct target_spec *b)
 static bool same_groups(const struct target_spec *a, const struct target_spec *b)
 {
 	return a->group_tag_count == b->group_tag_count &&
-	       !memcmp(a->group_tags, b->group_tags, a->group_tag_count * sizeof(*a->group_tags));
+	       (!a->group_tag_count ||
+		!memcmp(a->group_tags, b->group_tags, a->group_tag_count * sizeof(*a->group_tags)));
 }
 
 static bool same_portals(const struct portal_group_spec *a, const struct portal_group_spec *b)

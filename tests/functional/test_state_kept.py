@@ -14,6 +14,8 @@ from lib import api, daemon, ports
 from lib.initiator import LoginError, Session
 
 NAME = "iqn.2026-11.org.example:made"
+KEPT = NAME + "-kept"
+THINGS = [NAME + "0", NAME + "1", "rule iqn.*:a", "rule iqn.*:b", "user a", "user b", "asker a"]
 KILLS = 16
 
 
@@ -72,20 +74,47 @@ def test_a_store_that_has_gone_is_not_made_again(setup):
     assert not (setup.folder / "made.img").exists()
 
 
+def things(client):
+    """All that the API has made: targets, and of one of them its rules and its users, and users of discovery."""
+    kept = api.target_path(KEPT)
+    return frozenset({one["name"] for one in client.get("/v1/targets")["targets"]} - {daemon.TARGET, KEPT}
+                     | {"rule " + one["name"] for one in client.get(kept + "/initiators")["initiators"]}
+                     | {"user " + one["user"] for one in client.get(kept + "/users")["users"]}
+                     | {"asker " + one["user"] for one in client.get("/v1/discovery/users")["users"]})
+
+
+def make(client, thing, number):
+    kind, _, name = thing.rpartition(" ")
+    if kind == "rule":
+        client.post(api.target_path(KEPT) + "/initiators", {"name": name, "read_only": bool(number % 2)})
+    elif kind:
+        owner = api.target_path(KEPT) if kind == "user" else "/v1/discovery"
+        client.post(owner + "/users", {"user": name, "secret": f"the secret with the number {number}"})
+    else:
+        client.post("/v1/targets", {"name": name, "luns": [{"lun": 0, "path": f"null:{number % 3 + 1}M"}]})
+
+
+def delete(client, thing):
+    kind, _, name = thing.rpartition(" ")
+    client.delete({"rule": f"{api.target_path(KEPT)}/initiators?name={name}",
+                   "user": f"{api.target_path(KEPT)}/users?user={name}",
+                   "asker": f"/v1/discovery/users?user={name}"}.get(kind, api.target_path(name)))
+
+
 def change_at_random(client, acknowledged, pending, stop):
-    """Makes and deletes targets one after another; notes what was asked for before, and what was acknowledged."""
+    """Makes and deletes one thing after another; notes what was asked for before, and what was acknowledged."""
     number = 0
     try:
         while not stop.is_set():
             number += 1
-            name = f"{NAME}{number % 3}"
-            deletes = name in acknowledged[-1]
-            wanted = acknowledged[-1] - {name} if deletes else acknowledged[-1] | {name}
+            thing = random.choice(THINGS)
+            deletes = thing in acknowledged[-1]
+            wanted = acknowledged[-1] ^ {thing}
             pending.append(wanted)
             if deletes:
-                client.delete(api.target_path(name))
+                delete(client, thing)
             else:
-                client.post("/v1/targets", {"name": name, "luns": [{"lun": 0, "path": f"null:{number % 3 + 1}M"}]})
+                make(client, thing, number)
             acknowledged.append(wanted)
     except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:  # the daemon has been killed
         if not stop.is_set():
@@ -93,12 +122,17 @@ def change_at_random(client, acknowledged, pending, stop):
 
 
 def test_killed_at_any_moment_the_state_is_acknowledged_or_asked_for(setup):
-    """kill -9 in a loop during changes: what is there is what was acknowledged last, or what was asked for next."""
+    """kill -9 in a loop during changes: what is there is what was acknowledged last, or what was asked for next; and
+    no secret is left of a user that is not."""
+    with setup.daemon():
+        setup.api.post("/v1/targets", {"name": KEPT, "access": "list", "auth": "chap"})
     allowed = (frozenset(),)
     for _ in range(KILLS):
         with setup.daemon() as running:
-            there = frozenset(setup.names()) - {daemon.TARGET}
+            there = things(setup.api)
             assert there in allowed
+            secrets = len(list((setup.folder / "state").glob("secrets/*")))
+            assert secrets == sum(thing.startswith(("user ", "asker ")) for thing in there)
             acknowledged, pending, stop = [there], [], threading.Event()
             client = threading.Thread(target=change_at_random, args=(setup.api, acknowledged, pending, stop))
             client.start()

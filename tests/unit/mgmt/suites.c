@@ -5,5 +5,6 @@
 
 Suite *path_suite(void);
 Suite *convert_suite(void);
+Suite *round_trip_suite(void);
 
-const unit_suite_function unit_suites[] = {path_suite, convert_suite, NULL};
+const unit_suite_function unit_suites[] = {path_suite, convert_suite, round_trip_suite, NULL};
