@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,21 @@ int config_show(const struct arguments *arguments, const char *const *words, siz
 	return EXIT_SUCCESS;
 }
 
+/* The name, too, is on the disk. */
+static bool sync_folder_of(const char *path)
+{
+	char copy[4096];
+	int fd;
+	bool good;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	good = fd >= 0 && !fsync(fd);
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
 /* A new file beside it first: whoever reads the old one meanwhile gets all of it. */
 int config_save(const struct arguments *arguments, const char *const *words, size_t count)
 {
@@ -42,6 +60,8 @@ int config_save(const struct arguments *arguments, const char *const *words, siz
 		client_fail("%s: %m", words[0]);
 	}
 	free(text);
+	if (!sync_folder_of(words[0]))
+		client_fail("%s: is written, but may be gone after a power failure: %m", words[0]);
 	return show_done(arguments, json_pack("{ss}", "saved", words[0]));
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,44 @@ static int write_temporary(const struct target_state_folder *folder, const char 
 	return status;
 }
 
+/* The new file takes the name; `kept`: the old one has the temporary's, so that it can be put back. */
+static int take_name(const struct target_state_folder *folder, const char *temporary, const char *name, bool *kept)
+{
+	struct stat status;
+	bool is_there = !fstatat(folder->fd, name, &status, AT_SYMLINK_NOFOLLOW) && S_ISREG(status.st_mode);
+
+	/* Not every file system can exchange two names. */
+	*kept = is_there && !renameat2(folder->fd, temporary, folder->fd, name, RENAME_EXCHANGE);
+	return *kept || !renameat(folder->fd, temporary, folder->fd, name) ? 0 : -errno;
+}
+
+/* The folder could not be written through: a change that is refused for that must not be there after a restart. */
+static void give_name_back(const struct target_state_folder *folder, const char *temporary, const char *name, bool kept,
+			   bool was_there)
+{
+	if (kept)
+		renameat2(folder->fd, temporary, folder->fd, name, RENAME_EXCHANGE);
+	else if (!was_there)
+		unlinkat(folder->fd, name, 0);
+	fsync(folder->fd);
+}
+
+static int publish(const struct target_state_folder *folder, const char *temporary, const char *name)
+{
+	bool was_there = !faccessat(folder->fd, name, F_OK, AT_SYMLINK_NOFOLLOW), kept;
+	int status = take_name(folder, temporary, name, &kept);
+
+	if (status)
+		return status;
+	if (fsync(folder->fd)) {
+		status = -errno;
+		give_name_back(folder, temporary, name, kept, was_there);
+	} else if (kept) {
+		unlinkat(folder->fd, temporary, 0);
+	}
+	return status;
+}
+
 int target_state_write(const struct target_state_folder *folder, const char *name, const char *text, size_t length,
 		       char error[static TARGET_ERROR_BYTES])
 {
@@ -189,8 +228,8 @@ int target_state_write(const struct target_state_folder *folder, const char *nam
 
 	snprintf(temporary, sizeof(temporary), "%s.new", name);
 	status = write_temporary(folder, temporary, text, length);
-	if (!status && (renameat(folder->fd, temporary, folder->fd, name) || fsync(folder->fd)))
-		status = -errno;
+	if (!status)
+		status = publish(folder, temporary, name);
 	if (status) {
 		/* What there is of it only takes room. */
 		unlinkat(folder->fd, temporary, 0);

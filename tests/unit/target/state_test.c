@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "target/ledger.h"
@@ -87,6 +88,43 @@ START_TEST(a_failed_write_leaves_the_old_file)
 	ck_assert_int_eq(target_state_write(&state, "f", "new", 3, error), -EISDIR);
 	ck_assert_ptr_nonnull(strstr(error, "/f cannot be written: "));
 	ck_assert_str_eq(folder_read("f"), "old");
+	target_state_folder_close(&state);
+}
+END_TEST
+
+/* In place of the C library's. */
+static int good_fsyncs = -1; /* before one fails; negative: none does */
+
+int fsync(int fd)
+{
+	if (good_fsyncs >= 0 && good_fsyncs-- == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* _i: how many good ones come before the one that fails: of the file, of the folder. */
+START_TEST(a_file_that_did_not_reach_the_disk_is_not_there_after_a_restart)
+{
+	struct target_state_folder state;
+
+	ck_assert_int_eq(target_state_folder_open(folder, &state, error), 0);
+	for (int is_second = 0; is_second < 2; is_second++) {
+		good_fsyncs = _i;
+		ck_assert_int_eq(target_state_write(&state, "made", "refused", 7, error), -EIO);
+		ck_assert_ptr_nonnull(strstr(error, "/made cannot be written: Input/output error"));
+		good_fsyncs = -1;
+		ck_assert_int_eq(access(folder_path("made.new"), F_OK), -1);
+		if (is_second)
+			ck_assert_str_eq(folder_read("made"), "first");
+		else
+			ck_assert_int_eq(access(folder_path("made"), F_OK), -1);
+		ck_assert_int_eq(target_state_write(&state, "made", "first", 5, error), 0);
+	}
+	ck_assert_int_eq(target_state_write(&state, "made", "second", 6, error), 0);
+	ck_assert_str_eq(folder_read("made"), "second");
+	ck_assert_int_eq(access(folder_path("made.new"), F_OK), -1);
 	target_state_folder_close(&state);
 }
 END_TEST
@@ -313,6 +351,7 @@ Suite *state_suite(void)
 	tcase_add_test(tests, the_folder_is_made_but_not_its_parents);
 	tcase_add_test(tests, a_file_is_replaced_as_a_whole);
 	tcase_add_test(tests, a_failed_write_leaves_the_old_file);
+	tcase_add_loop_test(tests, a_file_that_did_not_reach_the_disk_is_not_there_after_a_restart, 0, 2);
 	tcase_add_test(tests, a_table_survives_any_byte_in_its_keys);
 	tcase_add_loop_test(tests, a_damaged_table_is_refused_with_its_line, 0, COUNT(damaged));
 	tcase_add_test(tests, serials_and_port_ids_outlive_the_daemon);
