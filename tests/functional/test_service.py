@@ -3,10 +3,12 @@
 
 import contextlib
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 
+import pytest
 from lib import daemon, tools
 from lib.initiator import Session
 
@@ -53,12 +55,24 @@ def test_reload_without_a_configuration_file_changes_nothing(tmp_path):
         session.read(0, 8)
 
 
-def test_the_unit_of_systemd_is_well_formed(tmp_path):
+@pytest.fixture
+def unit(tmp_path):
     source = pathlib.Path(__file__).resolve().parents[2] / "systemd" / "tgtkitd.service.in"
     unit = tmp_path / "tgtkitd.service"
     unit.write_text(source.read_text().replace("@sbindir@/tgtkitd", "/bin/true"))
+    return unit
+
+
+def test_the_unit_of_systemd_is_well_formed(unit):
     done = tools.run("systemd-analyze", "verify", unit, check=False)
     # Manual pages that are not installed are no fault of the unit's.
     complaints = [line for line in done.stdout.splitlines() if "tgtkitd.service" in line and "Command 'man" not in line]
     assert complaints == []
     assert "Type=notify" in unit.read_text() and "ProtectSystem=strict" in unit.read_text()
+
+
+def test_the_unit_of_systemd_exposes_little(unit):
+    """The judge is systemd: 0 is a process that can do nothing, 10 one that may do everything."""
+    done = tools.run("systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=15", unit, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"Overall exposure level for tgtkitd.service: [01]\.\d OK", done.stdout)
