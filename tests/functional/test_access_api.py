@@ -69,6 +69,20 @@ class Setup:
     def replace(self, name, want=200, **mask):
         return self.api.patch(RULES + "?" + urllib.parse.urlencode({"name": name}), mask, want=want)
 
+    def tidy(self):
+        """Takes away all but what the file defines, and of that all but the busy disk."""
+        for target in self.api.get("/v1/targets")["targets"]:
+            if target["origin"] == "api":
+                self.api.delete(api.target_path(target["name"]) + "?force=true")
+        for group in self.api.get("/v1/portal-groups")["portal_groups"]:
+            if group["origin"] == "api":
+                self.api.delete(f"/v1/portal-groups/{group['tag']}")
+        if self.targets[1:]:
+            del self.targets[1:]
+            self.write()
+            self.api.post("/v1/config?reload", want=200)
+        assert self.secrets() == [], "secrets go with what they are for"
+
     def secrets(self):
         return sorted((self.folder / "state" / "secrets").glob("*"))
 
@@ -81,12 +95,25 @@ def setup(tmp_path, make_image):
     return Setup(tmp_path, make_image("busy.img", 8 << 20))
 
 
+@pytest.fixture(scope="module")
+def one_for_many(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("running")
+    image = folder / "busy.img"
+    image.touch()
+    with image.open("r+b") as file:
+        file.truncate(8 << 20)
+    one = Setup(folder, image)
+    with one.daemon() as one.one:
+        yield one
+
+
 @pytest.fixture
-def running(setup):
-    """With somebody else's I/O, which nothing of all this may disturb."""
-    with setup.daemon() as one, healthy.HealthySession(setup.address, BUSY):
-        setup.one = one
-        yield setup
+def running(one_for_many):
+    """With somebody else's I/O, which nothing of all this may disturb.  The daemon is the same for many tests; what one
+    has made is gone before the next."""
+    with healthy.HealthySession(one_for_many.address, BUSY):
+        yield one_for_many
+        one_for_many.tidy()
 
 
 # ---- Rules ----
@@ -114,15 +141,14 @@ def test_a_rule_lets_in_at_once_and_its_removal_puts_out(running):
     ({"address": "127.0.0.0/8"}, True), ({"address": "127.0.0.1"}, True), ({"address": "10.0.0.0/8"}, False),
     ({"address": "::1"}, False), ({"address": "2001:db8::/32"}, False), ({"name": "iqn.????-08.*:a*"}, True),
     ({"name": "iqn.1993-08.*", "address": "192.0.2.0/24"}, False)])
-def test_names_and_addresses(setup, rule, admitted):
-    with setup.daemon():
-        setup.make(access="list")
-        (kept,) = setup.api.post(RULES, rule)["initiators"]
-        assert (kept["address"], kept["luns"], kept["read_only"]) == (rule.get("address", ""), "all", False)
-        if admitted:
-            setup.login().close()
-        else:
-            assert setup.refusal() == FORBIDDEN
+def test_names_and_addresses(running, rule, admitted):
+    running.make(access="list")
+    (kept,) = running.api.post(RULES, rule)["initiators"]
+    assert (kept["address"], kept["luns"], kept["read_only"]) == (rule.get("address", ""), "all", False)
+    if admitted:
+        running.login().close()
+    else:
+        assert running.refusal() == FORBIDDEN
 
 
 def test_luns_come_and_go_under_a_session_that_works(running):
@@ -249,7 +275,7 @@ def test_what_the_file_defines_is_changed_in_the_file(running, method, path, bod
     _, answer = running.api.call(method, f"{api.target_path(BUSY)}/{path}", body, 409)
     assert answer["error"]["code"] == "defined_in_file"
     assert f"{running.path}:" in answer["error"]["message"]
-    assert not (running.folder / "state" / "secrets").exists()
+    assert running.secrets() == []
 
 
 # ---- Users ----
@@ -286,11 +312,10 @@ def test_a_user_counts_for_some_initiators_only(running):
 @pytest.mark.parametrize("spelling, secret", [
     ("0x" + bytes(range(16)).hex(), bytes(range(16))), ("base64:AAECAwQFBgcICQoLDA0ODw==", bytes(range(16))),
     ('quote " and \\ and \u00fc and #', 'quote " and \\ and \u00fc and #'.encode()), ("s" * 255, b"s" * 255)])
-def test_a_secret_of_any_bytes(setup, spelling, secret):
-    with setup.daemon():
-        setup.make(auth="chap")
-        setup.api.post(USERS, {"user": "alice", "secret": spelling})
-        chap.login(setup.address, MADE, "alice", secret).close()
+def test_a_secret_of_any_bytes(running, spelling, secret):
+    running.make(auth="chap")
+    running.api.post(USERS, {"user": "alice", "secret": spelling})
+    chap.login(running.address, MADE, "alice", secret).close()
 
 
 def test_users_of_discovery_count_at_once_and_after_a_restart(setup):
@@ -341,21 +366,20 @@ def everything_that_can_be_seen(setup, *outputs):
     return "\n".join([*files, *answers, *outputs])
 
 
-def test_nothing_ever_shows_a_secret_of_chap(setup):
-    with setup.daemon() as one:
-        setup.make(auth="chap", users=[{"user": "alice", "secret": SECRET}])
-        setup.api.post(USERS, {"user": "target", "secret": OTHER_SECRET, "mutual": True})
-        # Refusals, too: both directions with one secret, a name that is there already, a bad key.
-        for body, status in (({"user": "alice", "secret": SECRET}, 409), ({"user": "bob", "secret": OTHER_SECRET}, 422),
-                             ({"user": "bob", "secret": SECRET, "x": 1}, 422)):
-            _, answer = setup.api.call("POST", USERS, body, status)
-            assert SECRET not in json.dumps(answer) and OTHER_SECRET not in json.dumps(answer)
-        seen = everything_that_can_be_seen(setup, one.log())
-        assert SECRET not in seen and OTHER_SECRET not in seen and seen.count("secrets/") >= 2
-        first, second = setup.secrets()
-        assert {first.read_text(), second.read_text()} == {SECRET + "\n", OTHER_SECRET + "\n"}
-        assert {path.stat().st_mode & 0o777 for path in (first, second)} == {0o600}
-        assert first.parent.stat().st_mode & 0o777 == 0o700
+def test_nothing_ever_shows_a_secret_of_chap(running):
+    running.make(auth="chap", users=[{"user": "alice", "secret": SECRET}])
+    running.api.post(USERS, {"user": "target", "secret": OTHER_SECRET, "mutual": True})
+    # Refusals, too: both directions with one secret, a name that is there already, a bad key.
+    for body, status in (({"user": "alice", "secret": SECRET}, 409), ({"user": "bob", "secret": OTHER_SECRET}, 422),
+                         ({"user": "bob", "secret": SECRET, "x": 1}, 422)):
+        _, answer = running.api.call("POST", USERS, body, status)
+        assert SECRET not in json.dumps(answer) and OTHER_SECRET not in json.dumps(answer)
+    seen = everything_that_can_be_seen(running, running.one.log())
+    assert SECRET not in seen and OTHER_SECRET not in seen and seen.count("secrets/") >= 2
+    first, second = running.secrets()
+    assert {first.read_text(), second.read_text()} == {SECRET + "\n", OTHER_SECRET + "\n"}
+    assert {path.stat().st_mode & 0o777 for path in (first, second)} == {0o600}
+    assert first.parent.stat().st_mode & 0o777 == 0o700
 
 
 # ---- Restarts ----
@@ -631,23 +655,22 @@ def test_targets_that_are_none(shared, method, path):
     shared.api.call(method, path.replace("x", "%00"), body, 400 if "x/" in path else 404)
 
 
-def test_many_changes_at_once_are_all_made_or_refused_one_by_one(setup):
+def test_many_changes_at_once_are_all_made_or_refused_one_by_one(running):
     results = []
-    with setup.daemon():
-        setup.make(access="list")
+    running.make(access="list")
 
-        def work(number):
-            results.append(setup.api.call("POST", RULES, {"name": f"iqn.*:{number % 4}"})[0])
-            results.append(setup.api.call("POST", USERS, {"user": f"u{number % 4}", "secret": SECRET})[0])
+    def work(number):
+        results.append(running.api.call("POST", RULES, {"name": f"iqn.*:{number % 4}"})[0])
+        results.append(running.api.call("POST", USERS, {"user": f"u{number % 4}", "secret": SECRET})[0])
 
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        assert sorted(results) == [201] * 8 + [409] * 8
-        assert sorted(one["name"] for one in setup.api.get(RULES)["initiators"]) == [f"iqn.*:{n}" for n in range(4)]
-        assert len(setup.secrets()) == 4
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(results) == [201] * 8 + [409] * 8
+    assert sorted(one["name"] for one in running.api.get(RULES)["initiators"]) == [f"iqn.*:{n}" for n in range(4)]
+    assert len(running.secrets()) == 4
 
 
 def test_a_secret_that_cannot_be_kept_changes_nothing(running):
