@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import random
 import re
 
 import pytest
@@ -169,17 +170,109 @@ def test_configuration(tgtkit, running, tmp_path):
     assert re.match(r"version +\d", tgtkit.run("version"))
 
 
-def test_a_saved_configuration_is_the_one_in_force(running, tmp_path):
-    """Loading what was saved, without what the API made, and saving that gives the same."""
-    tgtkit = api.Command(tmp_path / "api.sock")
-    tgtkit.run("target", "create", MADE, "--alias", "quoted \"text\"")
-    tgtkit.run("lun", "create", MADE, 7, "null:2G", "--option", "latency_us=5")
-    tgtkit.run("config", "save", tmp_path / "first.conf")
-    running.stop()
+def random_daemon_keys(chance):
+    """Of every key of the daemon group that has a number: some value in its range, from the schema itself."""
+    rows = (SOURCE / "core" / "config" / "keys.c").read_text()
+    rows = rows[rows.index("daemon_keys[]"):rows.index("conf_daemon_table")]
+    found = re.findall(r'\{"(\w+)", CONF_U32, \w+, AT\(daemon_spec, \w+\),\s+\.fallback = "(\d+)",([^}]*)\}', rows)
+    assert len(found) > 10
+    keys = {}
+    for key, fallback, limits in found:
+        lowest = int(re.search(r"\.minimum = (\d+)", limits + ".minimum = 0")[1])
+        highest = int(re.search(r"\.maximum = (\d+)", limits)[1])
+        keys[key] = chance.randint(lowest, min(highest, 4 * int(fallback) + 4))
+    keys.update({"workers": chance.randint(1, 3), "open_timeout_s": chance.randint(20, 90),
+                 "shutdown_timeout_s": chance.randint(15, 90)})
+    return {**keys, "memory_limit": chance.choice(["256M", 300 << 20]), "log_level": chance.choice(["info", "debug"])}
+
+
+def random_luns(chance, folder, name, count):
+    return [{"lun": number, "path": chance.choice([f"null:{chance.randint(1, 99)}M", f"file:{folder}/{name}{number}"]),
+             "size": f"{chance.randint(1, 9)}M", "create": True, "block_size": chance.choice([512, 4096]),
+             "serial": f"{name}{number}", "thin": chance.random() < .5, "write_cache": chance.random() < .5,
+             "online": chance.random() < .8, "features": {"unmap": chance.random() < .5}}
+            for number in sorted(chance.sample(range(16384), count))]
+
+
+def random_target(chance, folder, name):
+    luns = [lun if lun["path"].startswith("file") else {**lun, "size": 0, "create": False, "path": "null:%dM" % number,
+                                                       "options": {"latency_us": number}}
+            for number, lun in enumerate(random_luns(chance, folder, name, 4), chance.randint(1, 1 << 20))]
+    rules = [{"name": f"iqn.*:{number}", "address": chance.choice(["", "10.0.0.0/8", "2001:db8::/32"]),
+              "read_only": chance.random() < .5, "luns": [lun["lun"] for lun in chance.sample(luns, 2)]}
+             for number in range(3)]
+    return {"name": f"iqn.2026-11.org.example:{name}", "alias": chance.choice(['say "hi"', "a\\b", "\u00fc #//"]),
+            "luns": luns, "access": chance.choice(["any", "list"]), "auth": chance.choice(["none", "chap"]),
+            "initiators": rules, "chap_algorithms": chance.sample(["md5", "sha1", "sha256", "sha3-256"], 2),
+            "parameters": {"max_sessions": chance.randint(0, 9), "initial_r2t": chance.random() < .5,
+                           "header_digest": chance.choice(["none", "crc32c,none", ["crc32c"]]),
+                           "max_burst_length": chance.choice(["2M", 1 << 16])}}
+
+
+def in_force(client):
+    """What every path of the API says of the configuration, but for where it is defined."""
+    def plain(value):
+        if isinstance(value, dict):
+            return {key: plain(one) for key, one in value.items() if key not in ("origin", "defined_in")}
+        return [plain(one) for one in value] if isinstance(value, list) else value
+
+    targets = client.get("/v1/targets")["targets"]
+    lists = [api.target_path(one["name"]) + "/" + kind for one in targets for kind in ("users", "initiators")]
+    return [plain(client.get(path)) for path in ("/v1/targets", "/v1/portal-groups", "/v1/discovery", *lists)]
+
+
+def test_a_saved_configuration_is_the_one_in_force(tmp_path):
+    """A random one, of the file and of the API: loading what was saved, without what the API made, and saving that gives
+    the same."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance, port = random.Random(seed), ports.free_port()
+    (tmp_path / "filed.secret").write_text("a secret of the file's")
+    (tmp_path / "filed.secret").chmod(0o600)
+    filed = random_target(chance, tmp_path, "filed")
+    filed["users"] = [{"user": "filed", "secret_file": str(tmp_path / "filed.secret"), "initiator": "iqn.*"}]
+    path = daemon.write_configuration(tmp_path, daemon.configuration(
+        tmp_path, [filed], [("127.0.0.1", port)], **random_daemon_keys(chance)))
+    tgtkit, client = api.Command(tmp_path / "api.sock"), api.Api(tmp_path / "api.sock")
+    with daemon.Daemon(["-f", "-c", path], [("127.0.0.1", port)]):
+        client.post("/v1/portal-groups", {"tag": 7, "portals": [f"127.0.0.1:{ports.free_port()}"],
+                                           "alua_state": "standby"})
+        client.post("/v1/targets", {**random_target(chance, tmp_path, "made"), "portal_groups": [1, 7],
+                                    "users": [{"user": "made", "secret": "a secret of the API's"}],
+                                    "mutual": {"user": "self", "secret": "another of the API's"}})
+        client.post("/v1/discovery/users", {"user": "asker", "secret": "a secret of the asker"})
+        tgtkit.run("config", "save", tmp_path / "first.conf")
+        before = in_force(client)
     (tmp_path / "state" / "state.conf").unlink()
-    with daemon.Daemon(["-f", "-c", tmp_path / "first.conf"], running.addresses):
+    with daemon.Daemon(["-f", "-c", tmp_path / "first.conf"], [("127.0.0.1", port)]):
         tgtkit.run("config", "save", tmp_path / "second.conf")
+        assert in_force(client) == before
     assert (tmp_path / "second.conf").read_text() == (tmp_path / "first.conf").read_text()
+
+
+def test_every_verb_answers_in_json(tgtkit, running, tmp_path):
+    rest = set(re.findall(r'^    \{"(\w+)", (?:"(\w+)"|NULL), \d', (SOURCE / "cli" / "commands.c").read_text(), re.M))
+    plugin = tgtkit.json("plugin", "info", "file")["file"]
+    (tmp_path / "secret").write_text("a secret for the test")
+
+    def answers(words):
+        assert isinstance(tgtkit.json(*words), dict), words
+        rest.difference_update({tuple(words[:2]), (words[0], "")})
+
+    for line in f"""target list|target create {MADE}|target show {MADE}|target set {MADE} --alias x|lun list
+                    lun create {MADE} 0 file:{tmp_path}/new.img --size 1M --create|lun resize {MADE} 0 2M
+                    lun show {MADE} 0|lun offline {MADE} 0|lun online {MADE} 0
+                    initiator allow {MADE} iqn.*|initiator list {MADE}|initiator deny {MADE} iqn.*
+                    user add {MADE} me --secret-file {tmp_path}/secret|user list {MADE}|user delete {MADE} me
+                    discovery show|discovery set --auth none|log show|log level info
+                    lun delete {MADE} 0|target delete {MADE}|tpgt list|tpgt create 9 127.0.0.1:0|tpgt state 9 standby
+                    tpgt delete 9|session list|stats|plugin list|plugin info file|plugin rescan|plugin check {plugin}
+                    config show|config save {tmp_path}/saved|config reload|config check {tmp_path}/saved
+                    version""".replace("\n", "|").split("|"):
+        answers(line.split())
+    with Session(running.address, daemon.TARGET):
+        answers(["session", "drop", tgtkit.json("session", "list")["sessions"][0]["id"]])
+    assert rest == set()
 
 
 @pytest.mark.parametrize("words", [
