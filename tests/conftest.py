@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from lib import daemon, healthy  # noqa: E402
+from lib import daemon, healthy, outside  # noqa: E402
 from lib.initiator import Session  # noqa: E402
 
 IMAGE_BYTES = 64 << 20
@@ -124,6 +124,14 @@ def others_notice_nothing(served):
     """A second session does verified I/O during the whole test."""
     with served.healthy() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def rig_plugins(tmp_path_factory):
+    """The folder with the tests' own plugins, among them the rig."""
+    folder = tmp_path_factory.mktemp("outside") / "plugins"
+    folder.mkdir(mode=0o755)
+    return outside.Development(tmp_path_factory.mktemp("development")).build_plugins(folder)
 
 
 @pytest.fixture

@@ -102,6 +102,14 @@ def write16(lba, blocks, flags=0):
     return _sixteen(0x8A, lba, blocks, flags)
 
 
+def write_atomic16(lba, blocks, flags=0):
+    return struct.pack(">BBQHHBB", 0x9C, flags, lba, 0, blocks, 0, 0)
+
+
+def compare_and_write(lba, blocks):
+    return struct.pack(">BBQ3xBBB", 0x89, 0, lba, blocks, 0, 0)
+
+
 def write_and_verify10(lba, blocks, flags=0):
     return _ten(0x2E, lba, blocks, flags)
 
