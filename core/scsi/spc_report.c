@@ -13,8 +13,6 @@ bool spc_report_luns_decode(struct scsi_command *command)
 {
 	if (command->cdb[2] > SELECT_ALL)
 		return scsi_sense_invalid_cdb_field(command, 2, 7);
-	if (command->transfer_length < 16)
-		return scsi_sense_invalid_cdb_field(command, 6, 7); /* SPC-4: at least 16 */
 	return true;
 }
 

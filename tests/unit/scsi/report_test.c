@@ -45,12 +45,16 @@ END_TEST
 
 START_TEST(report_luns_is_cut_and_says_the_whole_length)
 {
-	struct issued *issued = harness_run((struct request){.cdb = REPORT_LUNS(0, 16)});
+	static const uint8_t whole[] = "\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\x41\x2c\0\0\0\0\0";
 
-	ck_assert_uint_eq(issued->command.data_in_length, 16);
-	ck_assert_uint_eq(rt_get_be32(issued->data), 16);
-	harness_free(issued);
-	harness_expect_sense((struct request){.cdb = REPORT_LUNS(0, 15)}, 5, 0x2400);
+	for (uint8_t length = 0; length <= sizeof(whole); length++) {
+		struct issued *issued = harness_run((struct request){.cdb = REPORT_LUNS(0, length)});
+
+		ck_assert_uint_eq(issued->command.data_in_length, length);
+		if (length > 0)
+			ck_assert_mem_eq(issued->data, whole, length);
+		harness_free(issued);
+	}
 	harness_expect_sense((struct request){.cdb = REPORT_LUNS(3, 4096)}, 5, 0x2400);
 }
 END_TEST
