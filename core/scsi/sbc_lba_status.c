@@ -14,8 +14,9 @@ struct lba_status_state {
 	struct tgtkit_extent extents[MOST_EXTENTS];
 };
 
-/* A part of a physical block has no status of its own: from within one, the list begins with the next one, if there is
- * one, as libiscsi's conformance suite expects. */
+/* A part of a physical block has no status of its own, and every descriptor begins and ends with one.  Asked from within
+ * one, the list begins with the next, if there is one: libiscsi's conformance suite wants that, and SBC-4 5.6.2, which
+ * wants the LBA that was asked for, is kept for everybody who goes from descriptor to descriptor. */
 bool sbc_get_lba_status_decode(struct scsi_command *command)
 {
 	uint64_t whole;
@@ -66,26 +67,40 @@ static bool extend(struct status_list *list, uint64_t end, enum lba_status statu
 	return list->lba - list->first <= UINT32_MAX;
 }
 
-static uint64_t round_up(const struct scsi_command *command, uint64_t bytes)
+/* In logical blocks; the last physical block of a unit may be a part of one. */
+static uint64_t end_of_data(struct scsi_logical_unit *unit, uint64_t bytes)
 {
-	return (bytes >> command->unit->block_shift) + ((bytes & (command->unit->block_bytes - 1)) != 0);
+	uint64_t capacity = scsi_unit_blocks(unit);
+	uint64_t end = rt_round_up(bytes, (uint64_t)unit->block_bytes << unit->physical_exponent) >> unit->block_shift;
+
+	return end < capacity ? end : capacity;
 }
 
-/* A block is deallocated only if all of it is a hole: data reaches up to the end of its last block, and down to the
- * beginning of its first. */
+static uint64_t end_of_hole(struct scsi_logical_unit *unit, uint64_t bytes)
+{
+	uint64_t end = bytes >> unit->block_shift;
+
+	return end < scsi_unit_blocks(unit) ? end >> unit->physical_exponent << unit->physical_exponent : end;
+}
+
+/* A physical block is deallocated only if all of it is a hole: data reaches up to the end of its last block, and down to
+ * the beginning of its first. */
 static void put_extents(struct status_list *list)
 {
 	const struct store_request *io = &list->command->io;
+	struct scsi_logical_unit *unit = list->command->unit;
 
 	for (uint32_t i = 0; i < io->extents_count; i++) {
 		const struct tgtkit_extent *extent = &io->extents[i];
 		uint64_t end = extent->offset + extent->length;
 		bool hole = (extent->flags & TGTKIT_EXTENT_HOLE) != 0;
-		uint64_t last = hole ? end >> list->command->unit->block_shift : round_up(list->command, end);
 
-		if (!extend(list, last, hole ? DEALLOCATED : MAPPED))
+		if (!extend(list, hole ? end_of_hole(unit, end) : end_of_data(unit, end), hole ? DEALLOCATED : MAPPED))
 			break;
 	}
+	/* The store has told of less than a physical block: nothing is known of it, so it counts as mapped. */
+	if (list->lba == list->command->lba)
+		extend(list, end_of_data(unit, (list->lba + 1) << unit->block_shift), MAPPED);
 	put_descriptor(list);
 }
 

@@ -81,6 +81,28 @@ START_TEST(partly_mapped_blocks_are_mapped)
 }
 END_TEST
 
+START_TEST(lba_status_tells_of_whole_physical_blocks)
+{
+	struct issued *issued;
+
+	harness.spec.physical_block_bytes = 4096;
+	harness_restart((uint64_t)HARNESS_BLOCKS * 512, HARNESS_FLAGS);
+	map_blocks(19, 1);
+	map_blocks(38, 3);
+	issued = lba_status(0, 4096);
+	ck_assert_uint_eq(rt_get_be32(issued->data), 4 + 5 * 16);
+	check_extent(issued, 0, 0, 16, DEALLOCATED);
+	check_extent(issued, 1, 16, 8, MAPPED);
+	check_extent(issued, 2, 24, 8, DEALLOCATED);
+	check_extent(issued, 3, 32, 16, MAPPED);
+	check_extent(issued, 4, 48, HARNESS_BLOCKS - 48, DEALLOCATED);
+	harness_free(issued);
+	issued = lba_status(16, 24); /* the hole at its beginning is no part of its own */
+	check_extent(issued, 0, 16, 8, MAPPED);
+	harness_free(issued);
+}
+END_TEST
+
 START_TEST(lba_status_counts_32_bits_of_blocks)
 {
 	struct issued *issued;
@@ -244,6 +266,7 @@ Suite *medium_suite(void)
 	tcase_add_test(tests, lba_status_follows_the_extents);
 	tcase_add_test(tests, lba_status_begins_where_it_is_asked_to);
 	tcase_add_test(tests, partly_mapped_blocks_are_mapped);
+	tcase_add_test(tests, lba_status_tells_of_whole_physical_blocks);
 	tcase_add_test(tests, lba_status_counts_32_bits_of_blocks);
 	tcase_add_test(tests, log_sense_counts_what_is_used);
 	tcase_add_test(tests, log_sense_checks_page_and_pointer);
