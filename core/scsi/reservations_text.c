@@ -3,11 +3,12 @@
  * Reservations as text, which whoever keeps them over a restart stores as it is:
  *
  *     reservations 1
- *     generation 7
  *     type 5
  *     registration 00000000deadbeef 1 holder iqn.1993-08.org.debian:host,i,0x00023d000001
  *     registration 00000000cafe0001 * - iqn.1993-08.org.debian:other,i,0x00023d000002
  *     end
+ *
+ * The generation is not among it: it begins anew with each power-on, SPC-4 6.15.2.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,8 +26,7 @@ char *scsi_reservations_to_text(const struct scsi_reservations *reservations)
 
 	if (text == NULL)
 		return NULL;
-	length = (size_t)snprintf(text, room, "reservations 1\ngeneration %" PRIu32 "\ntype %u\n",
-				  reservations->generation, reservations->type);
+	length = (size_t)snprintf(text, room, "reservations 1\ntype %u\n", reservations->type);
 	for (size_t i = 0; i < reservations->count; i++) {
 		const struct scsi_registration *registration = &reservations->registrations[i];
 		char port[8] = "*";
@@ -90,9 +90,8 @@ static bool parse_lines(const char *text, struct scsi_reservations *reservations
 	unsigned type;
 	int used = 0;
 
-	if (sscanf(text, "reservations 1 generation %" SCNu32 " type %u %n", &reservations->generation, &type, &used) !=
-		2 ||
-	    used == 0 || type > SCSI_EXCLUSIVE_ACCESS_ALL_REGISTRANTS)
+	if (sscanf(text, "reservations 1 type %u %n", &type, &used) != 1 || used == 0 ||
+	    type > SCSI_EXCLUSIVE_ACCESS_ALL_REGISTRANTS)
 		return false;
 	reservations->type = (uint8_t)type;
 	reservations->persists = true;

@@ -73,11 +73,13 @@ def test_what_persists_is_in_force_after_the_daemon_was_killed(disk):
         reserve_out(member, REGISTER, 0, 0x2222, persist=True).expect_good()
         reserve_out(holder, RESERVE, 0x1111, kind=EXCLUSIVE_ACCESS_REGISTRANTS).expect_good()
         status, keys = reserve_in(holder, READ_FULL_STATUS), reserve_in(holder, READ_KEYS)
+        assert status[:4] == keys[:4] == b"\0\0\0\x02", "the generation"
         disk.kill(running)
     with disk.serve() as running, disk.session(running, HOLDER) as holder, disk.session(running, MEMBER) as member, \
             Session(running.address, daemon.TARGET) as stranger:
         stranger.settle()
-        assert reserve_in(stranger, READ_FULL_STATUS) == status and reserve_in(stranger, READ_KEYS) == keys
+        assert reserve_in(stranger, READ_FULL_STATUS) == bytes(4) + status[4:]
+        assert reserve_in(stranger, READ_KEYS) == bytes(4) + keys[4:], "the generation begins anew, SPC-4 6.15.2"
         assert reserve_in(stranger, CAPABILITIES)[3] & 0x01, "PTPL_A"
         assert stranger.execute(scsi.read10(0, 1), read_length=512).status == scsi.RESERVATION_CONFLICT
         assert may_write(holder) and may_write(member) and not may_write(stranger)
