@@ -123,7 +123,7 @@ int conf_parse_digests(const struct conf_key *key, void *object, const char *tex
 	return 0;
 }
 
-/* SPC-5 5.18.2.4. Nobody configures a transition: it is no state to stay in. */
+/* SPC-5 5.18.2.4. */
 static const struct {
 	const char *name;
 	enum scsi_port_group_state state;
@@ -132,6 +132,7 @@ static const struct {
     {"active/non-optimized", SCSI_PORT_GROUP_NON_OPTIMIZED},
     {"standby", SCSI_PORT_GROUP_STANDBY},
     {"unavailable", SCSI_PORT_GROUP_UNAVAILABLE},
+    {"transitioning", SCSI_PORT_GROUP_TRANSITIONING},
 };
 
 int conf_parse_alua_state(const struct conf_key *key, void *object, const char *text,
@@ -143,16 +144,17 @@ int conf_parse_alua_state(const struct conf_key *key, void *object, const char *
 			return 0;
 		}
 	snprintf(error, CONF_ERROR_BYTES,
-		 "\"%.64s\": must be active/optimized, active/non-optimized, standby or unavailable", text);
+		 "\"%.64s\": must be active/optimized, active/non-optimized, standby, unavailable or transitioning", text);
 	return -EINVAL;
 }
 
 const char *conf_alua_state_name(enum scsi_port_group_state state)
 {
-	for (size_t i = 0; i < sizeof(alua_states) / sizeof(*alua_states); i++)
-		if (alua_states[i].state == state)
-			return alua_states[i].name;
-	return "transitioning";
+	size_t i = 0;
+
+	while (alua_states[i].state != state)
+		i++;
+	return alua_states[i].name;
 }
 
 int conf_parse_mode(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES])

@@ -26,7 +26,7 @@ int conf_parse_digests(const struct conf_key *key, void *object, const char *tex
 int conf_parse_mode(const struct conf_key *key, void *object, const char *text, char error[static CONF_ERROR_BYTES]);
 void conf_format_mode(const struct conf_key *key, const void *object, char text[static CONF_ERROR_BYTES]);
 
-/* "active/optimized", "active/non-optimized", "standby" or "unavailable": enum scsi_port_group_state. */
+/* The name of an enum scsi_port_group_state: "active/optimized", "active/non-optimized", ... */
 int conf_parse_alua_state(const struct conf_key *key, void *object, const char *text,
 			  char error[static CONF_ERROR_BYTES]);
 const char *conf_alua_state_name(enum scsi_port_group_state state);
