@@ -74,7 +74,7 @@ def setting(folder):
                 file.write(os.urandom(1 << 20))
             os.fsync(file.fileno())
     with nbd.Server(folder, "memory", str(FILE_BYTES)) as server:
-        luns = [{"lun": 0, "path": f"remote:{server.uri}", "options": {"connections": 4}},
+        luns = [{"lun": 0, "path": f"remote:{server.uri}", "options": {"connections": 1}},
                 {"lun": 1, "path": f"iouring:{files['iouring']}"},
                 {"lun": 2, "path": f"file:{files['file']}", "options": {"direct": True}}]
         with daemon.serve_targets(folder, daemon.target(*luns), workers=1) as served:
