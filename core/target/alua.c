@@ -51,6 +51,9 @@ struct builder {
 
 static bool maps(const struct target_spec *target, const struct unit_spec *unit)
 {
+	/* What most often is so, and spares a look at thousands of LUNs. */
+	if (unit->target == target)
+		return true;
 	for (size_t i = 0; i < target->lun_count; i++)
 		if (target->luns[i].unit == unit)
 			return true;

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "rt/memory.h"
+#include "scsi/lun_map.h"
 #include "target/address.h"
 
 #define PLACE_BYTES 512
@@ -106,17 +107,18 @@ static bool is_power_of_two(uint32_t value)
 	return value && !(value & (value - 1));
 }
 
-static void check_lun(const struct target_spec *target, size_t index, struct spec_problems *problems)
+/* `first` has of each number the LUN that had it first. */
+static void check_lun(const struct target_spec *target, const struct lun_spec *lun,
+		      const struct lun_spec *first[static SCSI_MAXIMUM_LUN + 1], struct spec_problems *problems)
 {
-	const struct lun_spec *lun = &target->luns[index];
 	char place[PLACE_BYTES];
 
-	for (size_t i = 0; i < index; i++) {
-		if (target->luns[i].lun != lun->lun)
-			continue;
-		spec_origin_format(&target->luns[i].origin, place, sizeof(place));
+	if (first[lun->lun]) {
+		spec_origin_format(&first[lun->lun]->origin, place, sizeof(place));
 		spec_problem(problems, &lun->origin, "lun", "LUN %u of target %s is given twice, first at %s", lun->lun,
 			     target->name, place);
+	} else {
+		first[lun->lun] = lun;
 	}
 	if (lun->block_size != 512 && lun->block_size != 4096)
 		spec_problem(problems, &lun->origin, "block_size", "%u: must be 512 or 4096", lun->block_size);
@@ -131,6 +133,17 @@ static void check_lun(const struct target_spec *target, size_t index, struct spe
 			     (unsigned long long)lun->size_bytes);
 	if (lun->create && lun->read_only)
 		spec_problem(problems, &lun->origin, "create", "a read-only LUN cannot create its store");
+}
+
+static void check_luns(const struct target_spec *target, struct spec_problems *problems)
+{
+	struct target_arena arena = {0};
+	const struct lun_spec **first =
+	    target_arena_array(&arena, SCSI_MAXIMUM_LUN + 1, sizeof(const struct lun_spec *));
+
+	for (size_t i = 0; i < target->lun_count; i++)
+		check_lun(target, &target->luns[i], first, problems);
+	target_arena_free(&arena);
 }
 
 static void check_target(struct target_configuration *configuration, size_t index, struct spec_problems *problems)
@@ -152,8 +165,7 @@ static void check_target(struct target_configuration *configuration, size_t inde
 			     "%u is more than max_burst_length (%u)", parameters->first_burst_length,
 			     parameters->max_burst_length);
 	check_target_groups(configuration, target, problems);
-	for (size_t i = 0; i < target->lun_count; i++)
-		check_lun(target, i, problems);
+	check_luns(target, problems);
 	snprintf(place, sizeof(place), "target %s", target->name);
 	target_check_authentication(&target->authentication, place, &configuration->arena, problems);
 	target_check_access(target, problems);

@@ -118,23 +118,52 @@ static void check_attributes(const struct unit_spec *unit, const struct lun_spec
 				     "differs from that at %s, which is the same logical unit (%s)", place, unit->name);
 }
 
-static struct unit_spec *find_unit(struct target_configuration *configuration, const struct store_plugin *plugin,
-				   const char *canonical_path)
-{
-	for (size_t i = 0; i < configuration->unit_count; i++) {
-		struct unit_spec *unit = &configuration->units[i];
+/* Units by plugin and path, of which there may be thousands: numbers of units plus 1, at most half of the slots taken. */
+struct unit_index {
+	size_t mask;
+	uint32_t *slots;
+};
 
-		if (unit->plugin == plugin && !strcmp(unit->canonical_path, canonical_path))
-			return unit;
+static void init_index(struct unit_index *index, size_t units, struct target_arena *arena)
+{
+	size_t slots = 16;
+
+	while (slots < 2 * units)
+		slots *= 2;
+	index->mask = slots - 1;
+	index->slots = target_arena_array(arena, slots, sizeof(*index->slots));
+}
+
+/* FNV-1a. */
+static size_t hash_of(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
+	return (size_t)hash;
+}
+
+/* Where the unit is noted, or would be. */
+static uint32_t *find_slot(const struct unit_index *index, const struct target_configuration *configuration,
+			   const struct unit_spec *wanted)
+{
+	size_t at = hash_of(wanted->canonical_path) & index->mask;
+
+	for (; index->slots[at]; at = (at + 1) & index->mask) {
+		const struct unit_spec *unit = &configuration->units[index->slots[at] - 1];
+
+		if (unit->plugin == wanted->plugin && !strcmp(unit->canonical_path, wanted->canonical_path))
+			break;
 	}
-	return NULL;
+	return &index->slots[at];
 }
 
 static void check_serial(const struct target_configuration *configuration, const struct unit_spec *unit,
 			 struct spec_problems *problems)
 {
-	for (const struct unit_spec *other = configuration->units; other < unit; other++)
-		if (*unit->lun->serial && !strcmp(other->lun->serial, unit->lun->serial))
+	for (const struct unit_spec *other = configuration->units; *unit->lun->serial && other < unit; other++)
+		if (!strcmp(other->lun->serial, unit->lun->serial))
 			spec_problem(problems, &unit->lun->origin, "serial",
 				     "%s has the same serial: initiators would take both for one disk", other->name);
 }
@@ -153,11 +182,12 @@ static void add_unit(struct target_configuration *configuration, const struct ta
 	check_serial(configuration, unit, problems);
 }
 
-static void check_lun_unit(struct target_configuration *configuration, const struct target_spec *target,
-			   struct lun_spec *lun, struct spec_problems *problems)
+static void check_lun_unit(struct target_configuration *configuration, const struct unit_index *index,
+			   const struct target_spec *target, struct lun_spec *lun, struct spec_problems *problems)
 {
 	char error[STORE_ERROR_BYTES], canonical[TARGET_PATH_BYTES];
 	struct unit_spec found = {0}, *unit;
+	uint32_t *slot;
 
 	read_option_files(lun, &configuration->arena, problems);
 	if (store_plugins_resolve(lun->path, *lun->backend ? lun->backend : NULL, &found.plugin, &found.plugin_path,
@@ -169,11 +199,13 @@ static void check_lun_unit(struct target_configuration *configuration, const str
 	found.canonical_path = target_arena_strdup(&configuration->arena, canonical);
 	found.name =
 	    target_arena_printf(&configuration->arena, "%s:%s", found.plugin->descriptor->name, found.plugin_path);
-	unit = find_unit(configuration, found.plugin, canonical);
-	if (!unit) {
+	slot = find_slot(index, configuration, &found);
+	if (!*slot) {
 		add_unit(configuration, target, lun, &found, problems);
+		*slot = (uint32_t)configuration->unit_count;
 		return;
 	}
+	unit = &configuration->units[*slot - 1];
 	lun->unit = unit;
 	unit->read_only &= lun->read_only;
 	check_attributes(unit, lun, problems);
@@ -181,16 +213,18 @@ static void check_lun_unit(struct target_configuration *configuration, const str
 
 void target_check_units(struct target_configuration *configuration, struct spec_problems *problems)
 {
+	struct unit_index index;
 	size_t luns = 0;
 
 	for (size_t i = 0; i < configuration->target_count; i++)
 		luns += configuration->targets[i].lun_count;
 	configuration->unit_count = 0;
 	configuration->units = target_arena_array(&configuration->arena, luns, sizeof(*configuration->units));
+	init_index(&index, luns, &configuration->arena);
 	for (size_t i = 0; i < configuration->target_count; i++)
 		for (size_t k = 0; k < configuration->targets[i].lun_count; k++)
-			check_lun_unit(configuration, &configuration->targets[i], &configuration->targets[i].luns[k],
-				       problems);
+			check_lun_unit(configuration, &index, &configuration->targets[i],
+				       &configuration->targets[i].luns[k], problems);
 }
 
 void target_store_spec(const struct daemon_spec *daemon, const struct unit_spec *unit, struct store_spec *spec)

@@ -334,6 +334,35 @@ static void ledger_saved(struct target_ledger_save *save)
 		finish_start(model, status);
 }
 
+static int compare_serials(const void *a, const void *b)
+{
+	const struct target_unit *first = *(struct target_unit *const *)a, *second = *(struct target_unit *const *)b;
+
+	return strcmp(first->serial, second->serial);
+}
+
+/* Of all units at once, as there may be many. */
+static int check_serials(const struct target_model *model, char error[static TARGET_ERROR_BYTES])
+{
+	struct target_unit **units = calloc(model->unit_count + 1, sizeof(*units));
+	size_t count = 0;
+	int status = 0;
+
+	if (!units) {
+		snprintf(error, TARGET_ERROR_BYTES, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < model->unit_count; i++)
+		if (!model->units[i]->awaited)
+			units[count++] = model->units[i];
+	qsort(units, count, sizeof(struct target_unit *), compare_serials);
+	for (size_t i = 1; i < count && !status; i++)
+		if (!strcmp(units[i - 1]->serial, units[i]->serial))
+			status = refuse_same_serial(units[i], units[i - 1], error);
+	free(units);
+	return status;
+}
+
 static void name_and_persist(struct target_model *model)
 {
 	char error[TARGET_ERROR_BYTES];
@@ -342,7 +371,9 @@ static void name_and_persist(struct target_model *model)
 
 	for (size_t i = 0; i < model->unit_count && !status; i++)
 		if (!model->units[i]->awaited)
-			status = target_model_serve_unit(model, model->units[i], model->units, i, error);
+			status = target_model_serve_unit(model, model->units[i], NULL, 0, error);
+	if (!status)
+		status = check_serials(model, error);
 	if (status) {
 		rt_log(RT_LOG_ERROR, "%s", error);
 		finish_start(model, status);

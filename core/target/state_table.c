@@ -39,17 +39,45 @@ static bool unescape(char *key)
 	return true;
 }
 
+/* FNV-1a. */
+static uint32_t hash_of(const char *key)
+{
+	uint32_t hash = 0x811c9dc5u;
+
+	for (; *key; key++)
+		hash = (hash ^ (uint8_t)*key) * 0x01000193u;
+	return hash;
+}
+
+/* Where the entry with that key is noted, or would be: half of the slots are free. */
+static uint32_t *find_slot(const struct target_state_table *table, const char *key)
+{
+	size_t mask = 2 * table->capacity - 1, at = hash_of(key) & mask;
+
+	while (table->slots[at] && strcmp(table->entries[table->slots[at] - 1].key, key))
+		at = (at + 1) & mask;
+	return &table->slots[at];
+}
+
+static void grow(struct target_state_table *table)
+{
+	size_t capacity = table->capacity ? 2 * table->capacity : 16;
+	struct target_state_entry *larger = target_arena_array(&table->arena, capacity, sizeof(*larger));
+
+	if (table->count)
+		memcpy(larger, table->entries, table->count * sizeof(*larger));
+	table->entries = larger;
+	table->capacity = capacity;
+	table->slots = target_arena_array(&table->arena, 2 * capacity, sizeof(*table->slots));
+	for (size_t i = 0; i < table->count; i++)
+		*find_slot(table, larger[i].key) = (uint32_t)i + 1;
+}
+
 static void append(struct target_state_table *table, const char *key, const char *value)
 {
-	if (table->count == table->capacity) {
-		size_t capacity = table->capacity ? 2 * table->capacity : 16;
-		struct target_state_entry *larger = target_arena_array(&table->arena, capacity, sizeof(*larger));
-
-		if (table->count)
-			memcpy(larger, table->entries, table->count * sizeof(*larger));
-		table->entries = larger;
-		table->capacity = capacity;
-	}
+	if (table->count == table->capacity)
+		grow(table);
+	*find_slot(table, key) = (uint32_t)table->count + 1;
 	table->entries[table->count++] = (struct target_state_entry){
 	    .key = target_arena_strdup(&table->arena, key),
 	    .value = target_arena_strdup(&table->arena, value),
@@ -129,10 +157,9 @@ void target_state_table_free(struct target_state_table *table)
 
 const char *target_state_table_find(const struct target_state_table *table, const char *key)
 {
-	for (size_t i = 0; i < table->count; i++)
-		if (!strcmp(table->entries[i].key, key))
-			return table->entries[i].value;
-	return NULL;
+	uint32_t number = table->count ? *find_slot(table, key) : 0;
+
+	return number ? table->entries[number - 1].value : NULL;
 }
 
 void target_state_table_add(struct target_state_table *table, const char *key, const char *value)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "target/arena.h"
 #include "target/state_folder.h"
@@ -22,6 +23,7 @@ struct target_state_table {
 	struct target_arena arena;
 	struct target_state_entry *entries;
 	size_t count, capacity;
+	uint32_t *slots; /* of 2 * capacity: by the key's hash, the number of an entry plus 1, or 0 */
 	bool changed; /* since it was read or written */
 };
 
