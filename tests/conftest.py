@@ -111,6 +111,13 @@ def served(shared_daemon):
 
 
 @pytest.fixture
+def served_alone(tmp_path):
+    """A daemon in which no other test has left anything, such as lines that its log still owes."""
+    with serving(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
 def session(served):
     """A session, logged in with what Linux offers, unit attentions taken."""
     with served.session() as one:
