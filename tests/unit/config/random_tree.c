@@ -87,7 +87,7 @@ static config_setting_t *add(config_setting_t *to, const char *name, int type)
 {
 	config_setting_t *setting = config_setting_add(to, config_setting_is_group(to) ? name : NULL, type);
 
-	ck_assert_msg(setting != NULL, "%s stands there already, or is no key", name);
+	ck_assert_msg(setting != NULL, "%s stands there already, or is no key", name != NULL ? name : "an element");
 	return setting;
 }
 
