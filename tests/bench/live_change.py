@@ -24,6 +24,10 @@ def changes(running, client, folder):
     lun = api.lun_path(MADE, 0)
     store = {"lun": 0, "path": f"file:{folder}/made.img", "size": "64M", "create": True}
 
+    def discover():
+        with Session(running.address) as session:
+            assert MADE in dict(session.send_targets())
+
     def log_in():
         with Session(running.address, MADE) as session:
             session.settle()
@@ -33,12 +37,14 @@ def changes(running, client, folder):
         ("nothing", lambda: client.get("/v1/version")),
         ("create target", lambda: client.post("/v1/targets", {"name": MADE})),
         ("create LUN", lambda: client.post(api.target_path(MADE) + "/luns", store)),
+        ("discover", discover),
         ("log in", log_in),
         ("grow", lambda: client.patch(lun, {"size": "96M"})),
         ("offline", lambda: client.patch(lun, {"online": False})),
         ("shrink", lambda: client.patch(lun, {"size": "64M", "shrink": True})),
         ("online", lambda: client.patch(lun, {"online": True})),
         ("read-only", lambda: client.patch(lun, {"read_only": True})),
+        ("mask", lambda: client.post(api.target_path(MADE) + "/initiators", {"name": "*", "luns": [0]})),
         ("reload", lambda: client.post("/v1/config?reload", want=200)),
         ("delete", lambda: client.delete(api.target_path(MADE) + "?force=true")),
     ]
