@@ -132,6 +132,16 @@ bool mgmt_access_only(struct mgmt_request *request, const json_t *object, const 
 	return true;
 }
 
+json_t *mgmt_access_body(struct mgmt_request *request, const char *const *names)
+{
+	json_t *body = mgmt_body(request);
+
+	if (!body || mgmt_access_only(request, body, names))
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
 /* ---- The target's own keys -------------------------------------------------------------------------------------- */
 
 static bool edit_target(struct mgmt_operation *operation)
@@ -162,13 +172,6 @@ static void answer_target(struct mgmt_operation *operation)
 void mgmt_change_target(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)
 {
 	static const char *const keys[] = {"alias", "access", "auth", NULL};
-	json_t *body = mgmt_body(request);
 
-	if (!body)
-		return;
-	if (!mgmt_access_only(request, body, keys)) {
-		json_decref(body);
-		return;
-	}
-	mgmt_access_start(mgmt, request, path, body, edit_target, answer_target);
+	mgmt_access_start(mgmt, request, path, mgmt_access_body(request, keys), edit_target, answer_target);
 }

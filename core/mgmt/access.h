@@ -31,6 +31,8 @@ json_t *mgmt_users_view(const struct authentication_spec *authentication);
 const struct target_spec *mgmt_access_changed(const struct mgmt_operation *operation);
 /* The query's values of the names (which end with NULL) that are there, as an object. */
 json_t *mgmt_access_query(struct mgmt_request *request, const char *const *names);
+/* The request's body, if it has no other keys than these.  NULL: answered. */
+json_t *mgmt_access_body(struct mgmt_request *request, const char *const *names);
 /* false: the object has another key than these (which end with NULL): answered by 422. */
 bool mgmt_access_only(struct mgmt_request *request, const json_t *object, const char *const *names);
 

@@ -52,13 +52,6 @@ static void answer_discovery(struct mgmt_operation *operation)
 void mgmt_change_discovery(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)
 {
 	static const char *const keys[] = {"auth", NULL};
-	json_t *body = mgmt_body(request);
 
-	if (!body)
-		return;
-	if (!mgmt_access_only(request, body, keys)) {
-		json_decref(body);
-		return;
-	}
-	mgmt_access_start(mgmt, request, path, body, edit_discovery, answer_discovery);
+	mgmt_access_start(mgmt, request, path, mgmt_access_body(request, keys), edit_discovery, answer_discovery);
 }

@@ -69,13 +69,11 @@ void mgmt_change_group(struct mgmt *mgmt, struct mgmt_request *request, const st
 {
 	static const char *const keys[] = {"alua_state", NULL};
 	const struct portal_group_spec *group = mgmt_find_group(mgmt, request, path->parts[2]);
-	json_t *body = group ? mgmt_body(request) : NULL;
+	json_t *body = group ? mgmt_access_body(request, keys) : NULL;
 
 	if (!body)
 		return;
-	if (!mgmt_access_only(request, body, keys)) {
-		json_decref(body);
-	} else if (!json_object_size(body)) {
+	if (!json_object_size(body)) {
 		mgmt_answer_error(request, 422, "invalid", "alua_state is missing");
 		json_decref(body);
 	} else if (group->made_by_api) {

@@ -6,7 +6,6 @@
 
 #include "mgmt/access.h"
 #include "mgmt/answer.h"
-#include "mgmt/edits.h"
 #include "mgmt/routes.h"
 #include "rt/log.h"
 
@@ -24,12 +23,9 @@ void mgmt_get_log(struct mgmt *mgmt, struct mgmt_request *request, const struct 
 
 static void change(struct mgmt_request *request, const json_t *body)
 {
-	static const char *const keys[] = {"level", NULL};
 	const char *name = json_string_value(json_object_get(body, "level"));
 	enum rt_log_level level;
 
-	if (!mgmt_access_only(request, body, keys))
-		return;
 	if (!name || rt_log_level_parse(name, &level)) {
 		mgmt_answer_error(request, 422, "invalid", "level must be error, warning, info or debug");
 		return;
@@ -41,7 +37,8 @@ static void change(struct mgmt_request *request, const json_t *body)
 
 void mgmt_change_log(struct mgmt *mgmt, struct mgmt_request *request, const struct mgmt_path *path)
 {
-	json_t *body = mgmt_body(request);
+	static const char *const keys[] = {"level", NULL};
+	json_t *body = mgmt_access_body(request, keys);
 
 	(void)mgmt;
 	(void)path;
