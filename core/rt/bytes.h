@@ -74,4 +74,14 @@ static inline uint64_t rt_round_up(uint64_t value, uint64_t power_of_two)
 	return rt_round_down(value + power_of_two - 1, power_of_two);
 }
 
+/* FNV-1a of 64 bits: goes on from what RT_HASH_BEGIN and earlier texts have become.  Names that initiators have seen
+ * come from it, so that it must stay what it is. */
+#define RT_HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+static inline uint64_t rt_hash_text(uint64_t hash, const char *text)
+{
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
 #endif

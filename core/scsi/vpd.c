@@ -53,12 +53,8 @@ enum { TYPE_T10 = 1, TYPE_NAA = 3, TYPE_RELATIVE_PORT = 4, TYPE_PORT_GROUP = 5, 
 /* NAA 3h, locally assigned: 60 bits of FNV-1a over vendor and serial, the same wherever the store is served. */
 static uint64_t locally_assigned_name(const struct scsi_logical_unit *unit)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = rt_hash_text(rt_hash_text(RT_HASH_BEGIN, unit->vendor), unit->serial);
 
-	for (const char *c = unit->vendor; *c != '\0'; c++)
-		hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
-	for (const char *c = unit->serial; *c != '\0'; c++)
-		hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
 	return UINT64_C(3) << 60 | (hash >> 4);
 }
 

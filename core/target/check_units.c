@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rt/bytes.h"
 #include "store/store.h"
 #include "target/check.h"
 #include "target/differ.h"
@@ -118,7 +119,8 @@ static void check_attributes(const struct unit_spec *unit, const struct lun_spec
 				     "differs from that at %s, which is the same logical unit (%s)", place, unit->name);
 }
 
-/* Units by plugin and path, of which there may be thousands: numbers of units plus 1, at most half of the slots taken. */
+/* Units by plugin and path, of which there may be thousands: numbers of units plus 1, at most half of the slots taken.
+ */
 struct unit_index {
 	size_t mask;
 	uint32_t *slots;
@@ -134,21 +136,11 @@ static void init_index(struct unit_index *index, size_t units, struct target_are
 	index->slots = target_arena_array(arena, slots, sizeof(*index->slots));
 }
 
-/* FNV-1a. */
-static size_t hash_of(const char *text)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-
-	for (; *text; text++)
-		hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
-	return (size_t)hash;
-}
-
 /* Where the unit is noted, or would be. */
 static uint32_t *find_slot(const struct unit_index *index, const struct target_configuration *configuration,
 			   const struct unit_spec *wanted)
 {
-	size_t at = hash_of(wanted->canonical_path) & index->mask;
+	size_t at = rt_hash_text(RT_HASH_BEGIN, wanted->canonical_path) & index->mask;
 
 	for (; index->slots[at]; at = (at + 1) & index->mask) {
 		const struct unit_spec *unit = &configuration->units[index->slots[at] - 1];

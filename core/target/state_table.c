@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rt/bytes.h"
 #include "rt/log.h"
 
 static void write_escaped(FILE *stream, const char *key)
@@ -39,20 +40,10 @@ static bool unescape(char *key)
 	return true;
 }
 
-/* FNV-1a. */
-static uint32_t hash_of(const char *key)
-{
-	uint32_t hash = 0x811c9dc5u;
-
-	for (; *key; key++)
-		hash = (hash ^ (uint8_t)*key) * 0x01000193u;
-	return hash;
-}
-
 /* Where the entry with that key is noted, or would be: half of the slots are free. */
 static uint32_t *find_slot(const struct target_state_table *table, const char *key)
 {
-	size_t mask = 2 * table->capacity - 1, at = hash_of(key) & mask;
+	size_t mask = 2 * table->capacity - 1, at = rt_hash_text(RT_HASH_BEGIN, key) & mask;
 
 	while (table->slots[at] && strcmp(table->entries[table->slots[at] - 1].key, key))
 		at = (at + 1) & mask;
