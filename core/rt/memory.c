@@ -40,6 +40,12 @@ struct arena {
 	uint32_t unit_pages;
 };
 
+/* Of RT_MEMORY_LARGEST_BLOCK_BYTES. */
+struct block {
+	uint8_t arena;
+	bool was_given_back;
+};
+
 struct share {
 	uint32_t limit_pages, used_pages;
 	struct rt_list waiters;
@@ -57,7 +63,7 @@ struct rt_memory {
 	uint8_t *base;
 	size_t region_bytes;
 	uint32_t region;
-	uint8_t *arena_of_block; /* by number of the largest block in the region */
+	struct block *blocks; /* by number in the region */
 };
 
 static uint32_t pages_of(size_t bytes)
@@ -100,8 +106,8 @@ static int map_region(struct rt_memory *memory)
 
 	for (unsigned arena = 0; arena < ARENAS; arena++)
 		blocks += arena_blocks(memory, arena);
-	memory->arena_of_block = calloc(blocks, 1);
-	if (memory->arena_of_block == NULL)
+	memory->blocks = calloc(blocks, sizeof(*memory->blocks));
+	if (memory->blocks == NULL)
 		return -ENOMEM;
 	memory->region_bytes = (size_t)blocks * RT_MEMORY_LARGEST_BLOCK_BYTES;
 	memory->base = mmap(NULL, memory->region_bytes, PROT_READ | PROT_WRITE,
@@ -129,7 +135,7 @@ static int create_arenas(struct rt_memory *memory)
 		if (status < 0)
 			return status;
 		for (uint32_t block = 0; block < blocks; block++)
-			memory->arena_of_block[first_block++] = (uint8_t)i;
+			memory->blocks[first_block++].arena = (uint8_t)i;
 	}
 	return 0;
 }
@@ -164,6 +170,16 @@ int rt_memory_create(struct rt_memory **memory, struct rt_loop *loop, uint32_t r
 	return 0;
 }
 
+/* Whoever gets the addresses next finds nothing poisoned.  Blocks that were never used are left alone: to touch the
+ * shadow of a whole region would take longer than all else that a short-lived process does. */
+static void unmap_region(struct rt_memory *memory)
+{
+	for (size_t i = 0; i < memory->region_bytes / RT_MEMORY_LARGEST_BLOCK_BYTES; i++)
+		if (memory->blocks[i].was_given_back)
+			rt_unpoison(memory->base + i * RT_MEMORY_LARGEST_BLOCK_BYTES, RT_MEMORY_LARGEST_BLOCK_BYTES);
+	munmap(memory->base, memory->region_bytes);
+}
+
 void rt_memory_destroy(struct rt_memory *memory)
 {
 	if (memory == NULL)
@@ -173,11 +189,9 @@ void rt_memory_destroy(struct rt_memory *memory)
 	rt_deferred_cancel(&memory->wake);
 	for (unsigned i = 0; i < ARENAS; i++)
 		rt_buddy_destroy(&memory->arenas[i].buddy);
-	if (memory->base != NULL) {
-		rt_unpoison(memory->base, memory->region_bytes);
-		munmap(memory->base, memory->region_bytes);
-	}
-	free(memory->arena_of_block);
+	if (memory->base != NULL)
+		unmap_region(memory);
+	free(memory->blocks);
 	free(memory);
 }
 
@@ -295,11 +309,12 @@ void rt_memory_cancel_wait(struct rt_memory *memory, struct rt_memory_waiter *wa
 static void give_segment(struct rt_memory *memory, const struct tgtkit_segment *segment)
 {
 	uint8_t *address = segment->address;
-	size_t block = (size_t)(address - memory->base) / RT_MEMORY_LARGEST_BLOCK_BYTES;
-	struct arena *arena = &memory->arenas[memory->arena_of_block[block]];
+	struct block *block = &memory->blocks[(size_t)(address - memory->base) / RT_MEMORY_LARGEST_BLOCK_BYTES];
+	struct arena *arena = &memory->arenas[block->arena];
 	uint32_t first_page = (uint32_t)((size_t)(address - arena->base) / RT_MEMORY_PAGE_BYTES);
 	uint32_t pages = pages_of(segment->length);
 
+	block->was_given_back = true;
 	rt_poison(address, (size_t)pages * RT_MEMORY_PAGE_BYTES);
 	rt_buddy_give(&arena->buddy, first_page / arena->unit_pages, pages / arena->unit_pages);
 }
