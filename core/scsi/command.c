@@ -54,6 +54,14 @@ static bool find_operation(struct scsi_command *command)
 	return scsi_sense_fail(command, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_COMMAND_OPERATION_CODE);
 }
 
+static bool is_mapped(const struct scsi_command *command, enum scsi_lun_kind kind, uint16_t lun)
+{
+	const struct scsi_lun_mapping *mapping =
+	    kind == SCSI_LUN_NUMBER ? scsi_lun_map_find(command->nexus->lun_map, lun) : NULL;
+
+	return mapping != NULL && mapping->unit != NULL;
+}
+
 /* An unmapped LUN 0, the REPORT LUNS well-known unit and a LUN that waits for its unit answer a little, other LUNs
  * nothing. */
 static bool prepare_without_unit(struct scsi_command *command, enum scsi_lun_kind kind, uint16_t lun)
@@ -61,6 +69,10 @@ static bool prepare_without_unit(struct scsi_command *command, enum scsi_lun_kin
 	bool awaited = kind == SCSI_LUN_NUMBER && scsi_lun_map_awaits(command->nexus->lun_map, lun);
 
 	command->nexus_lun = &command->nexus->without_unit;
+	if (is_mapped(command, kind, lun)) { /* there was no memory for what the nexus has to do with it */
+		command->status = SCSI_BUSY;
+		return false;
+	}
 	if (kind == SCSI_LUN_REPORT_LUNS)
 		return find_operation(command);
 	command->operation = scsi_operations_find(command->cdb);

@@ -78,10 +78,11 @@ struct scsi_reservations *scsi_reservations_from_text(const char *text);
 
 /* How a change is put into force: kept if it has to be, then told to every lane, then the command is answered GOOD. */
 struct scsi_reservation_change {
-	struct scsi_reservations *next; /* takes the place of the unit's; NULL: only the legacy reservation changed */
-	int removed_attention;		/* enum scsi_unit_attention for nexuses that lost their registration, or -1 */
-	int remaining_attention;	/* for those that keep it, or -1 */
-	bool aborts;			/* the commands of those that lost it */
+	struct scsi_reservations *next;		/* takes the place of the unit's; NULL: only the legacy one changes */
+	const struct scsi_nexus *legacy_holder; /* if `next` is NULL; NULL: nobody */
+	int removed_attention;	 /* enum scsi_unit_attention for nexuses that lost their registration, or -1 */
+	int remaining_attention; /* for those that keep it, or -1 */
+	bool aborts;		 /* the commands of those that lost it */
 };
 void scsi_reservations_publish(struct scsi_command *command, const struct scsi_reservation_change *change);
 

@@ -123,12 +123,14 @@ static void put_in_force(struct publication *publication)
 {
 	struct scsi_logical_unit *unit = publication->unit;
 
+	pthread_mutex_lock(&unit->mutex);
 	if (publication->change.next != NULL) {
-		pthread_mutex_lock(&unit->mutex);
 		publication->previous = unit->reservations;
 		unit->reservations = publication->change.next;
-		pthread_mutex_unlock(&unit->mutex);
+	} else {
+		unit->legacy_holder = publication->change.legacy_holder;
 	}
+	pthread_mutex_unlock(&unit->mutex);
 	publication->timer.expired = change_timed_out;
 	rt_timer_arm(rt_worker_current()->loop, &publication->timer, unit->task_management_timeout_us);
 	publication->visit->context = publication;

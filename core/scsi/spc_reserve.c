@@ -23,9 +23,11 @@ static enum outcome beside_persistent(const struct scsi_logical_unit *unit, cons
 	return CONFLICT;
 }
 
-static void finish(struct scsi_command *command, enum outcome outcome)
+/* Only who has the memory to tell everybody changes the holder: no reservation is half in force. */
+static void finish(struct scsi_command *command, enum outcome outcome, const struct scsi_nexus *new_holder)
 {
-	const struct scsi_reservation_change change = {.removed_attention = -1, .remaining_attention = -1};
+	const struct scsi_reservation_change change = {
+	    .legacy_holder = new_holder, .removed_attention = -1, .remaining_attention = -1};
 
 	if (outcome == CONFLICT) {
 		command->status = SCSI_RESERVATION_CONFLICT;
@@ -48,10 +50,8 @@ void spc_reserve(struct scsi_command *command)
 		outcome = NOTHING_TO_DO;
 	else if (outcome == GO_ON && unit->legacy_holder != NULL)
 		outcome = CONFLICT;
-	else if (outcome == GO_ON)
-		unit->legacy_holder = command->nexus;
 	pthread_mutex_unlock(&unit->mutex);
-	finish(command, outcome);
+	finish(command, outcome, command->nexus);
 }
 
 /* Of who does not hold it: good, and without effect. */
@@ -64,8 +64,6 @@ void spc_release(struct scsi_command *command)
 	outcome = beside_persistent(unit, command->nexus);
 	if (outcome == GO_ON && unit->legacy_holder != command->nexus)
 		outcome = NOTHING_TO_DO;
-	else if (outcome == GO_ON)
-		unit->legacy_holder = NULL;
 	pthread_mutex_unlock(&unit->mutex);
-	finish(command, outcome);
+	finish(command, outcome, NULL);
 }

@@ -20,6 +20,7 @@ Suite *sanitize_suite(void);
 Suite *port_groups_suite(void);
 Suite *extended_copy_suite(void);
 Suite *nexus_suite(void);
+Suite *no_memory_suite(void);
 Suite *task_set_suite(void);
 Suite *task_management_suite(void);
 Suite *logical_unit_suite(void);
@@ -42,6 +43,7 @@ const unit_suite_function unit_suites[] = {
     port_groups_suite,
     extended_copy_suite,
     nexus_suite,
+    no_memory_suite,
     task_set_suite,
     task_management_suite,
     logical_unit_suite,
