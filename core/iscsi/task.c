@@ -171,11 +171,14 @@ void iscsi_task_end(struct iscsi_task *task)
 	iscsi_task_drop(task);
 }
 
-/* The CDB writes, and the initiator announced data that moves the other way, or both ways: what there is to write will
- * never come.  (A read that was announced as a write is an overflow: nothing is claimed that was not done.) */
-static bool is_write_without_data(const struct iscsi_task *task)
+/* The CDB writes, and the initiator announced data that moves the other way: what there is to write will never come. Or
+ * it announced data both ways, as no command here moves: then the expected length says nothing of what may be sent to
+ * it.  (A read that was announced as a write is an overflow: nothing is claimed that was not done.) */
+static bool is_of_wrong_direction(const struct iscsi_task *task)
 {
-	return task->command.direction == SCSI_DATA_OUT && task->expected_data_transfer_length && task->read;
+	if (!task->expected_data_transfer_length || !task->read)
+		return false;
+	return task->command.direction == SCSI_DATA_OUT || (task->command.direction == SCSI_DATA_IN && task->write);
 }
 
 void iscsi_task_deliver(struct iscsi_task *task)
@@ -185,7 +188,7 @@ void iscsi_task_deliver(struct iscsi_task *task)
 		iscsi_task_respond(task);
 		return;
 	}
-	if (is_write_without_data(task)) {
+	if (is_of_wrong_direction(task)) {
 		/* INVALID FIELD IN COMMAND INFORMATION UNIT */
 		scsi_command_fail_transport(&task->command, SCSI_KEY_ILLEGAL_REQUEST, 0x0e, 0x03);
 		iscsi_task_respond(task);
