@@ -178,6 +178,29 @@ def test_power_on_is_told_to_each_new_nexus(bench):
     assert fresh.settle() == [POWER_ON] and bench.one.settle() == []
 
 
+def test_a_cold_reset_is_told_to_the_initiators_of_other_targets_and_ends_the_sessions_of_its_own(tmp_path, make_image):
+    """RFC 7143 11.5.1.  A unit that another target shows, too, is reset for the initiators there; a unit that the target
+    does not show is not."""
+    other_target = daemon.TARGET + "-other"
+    image = make_image("a.img", 1 << 20)
+    with daemon.serve_targets(tmp_path, daemon.target(image), daemon.target(image, "null:1M", name=other_target)) as running:
+        with Session(running.address, daemon.TARGET) as issuer, Session(running.address, daemon.TARGET) as neighbour, \
+                Session(running.address, other_target) as bystander:
+            issuer.settle()
+            neighbour.settle()
+            for lun in (0, 1):
+                bystander.settle(lun)
+            task = waiting_write(bystander)
+            assert issuer.task_management(COLD_RESET) == 0
+            assert bystander.wait(task).status == scsi.TASK_ABORTED
+            assert bystander.settle() == [RESET] and bystander.settle(1) == []
+            for session in (issuer, neighbour):
+                session.connection.wait_closed(60)
+            with Session(running.address, daemon.TARGET) as returned:
+                assert returned.settle() == [POWER_ON]
+            assert bystander.settle() == []
+
+
 # ---- The queue ----
 
 def test_different_causes_are_queued_and_none_twice(bench):
