@@ -86,11 +86,11 @@ bool sbc_write_atomic_offered(const struct scsi_logical_unit *unit)
 /* SBC-4 5.42: within the limits of B0, so that the store gets it as one request; no atomic boundary is supported. */
 bool sbc_write_atomic_decode(struct scsi_command *command)
 {
-	uint32_t most = scsi_atomic_write_blocks(command->unit);
+	uint32_t unit = scsi_atomic_write_blocks(command->unit);
 
-	if (command->blocks > most)
+	if (command->blocks != 0 && command->blocks != unit)
 		return scsi_sense_invalid_cdb_field(command, command->operation->length_at, 7);
-	if (command->lba % most != 0)
+	if (command->lba % unit != 0)
 		return scsi_sense_invalid_cdb_field(command, command->operation->lba_at, 7);
 	return true;
 }

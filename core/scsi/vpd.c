@@ -232,9 +232,10 @@ static size_t fill_block_limits(struct scsi_command *command, uint8_t *body)
 		rt_put_be32(page + 28, granularity != 0 ? granularity : 1);
 		rt_put_be32(page + 32, 0x80000000u); /* UGAVALID, alignment 0 */
 	}
-	/* One write is as long as the plugin's unit at most and begins where such a unit does; no boundaries inside. */
-	rt_put_be32(page + 44, scsi_atomic_write_blocks(unit));
-	rt_put_be32(page + 48, scsi_atomic_write_blocks(unit));
+	/* One write is one of the plugin's units, whole: maximum length, alignment and granularity.  (Linux takes
+	 * atomic writes only of who says a granularity that goes with the alignment.)  No boundaries inside. */
+	for (unsigned at = 44; at <= 52; at += 4)
+		rt_put_be32(page + at, scsi_atomic_write_blocks(unit));
 	return 60;
 }
 

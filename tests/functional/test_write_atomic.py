@@ -37,7 +37,7 @@ def is_reported(session, lun):
 
 
 def test_page_b0_and_the_reported_codes_say_where_it_is(disk):
-    assert atomic_limits(disk, ATOMIC) == [UNIT_BLOCKS, UNIT_BLOCKS, 0, 0, 0] and is_reported(disk, ATOMIC)
+    assert atomic_limits(disk, ATOMIC) == [UNIT_BLOCKS, UNIT_BLOCKS, UNIT_BLOCKS, 0, 0] and is_reported(disk, ATOMIC)
     assert atomic_limits(disk, PLAIN) == [0, 0, 0, 0, 0] and not is_reported(disk, PLAIN)
 
 
@@ -46,13 +46,13 @@ def test_elsewhere_it_is_no_command(disk):
     task.expect_sense(scsi.ILLEGAL_REQUEST, 0x20, 0)
 
 
-@pytest.mark.parametrize("lba, blocks", [(0, UNIT_BLOCKS), (3 * UNIT_BLOCKS, 1), (UNIT_BLOCKS, 77)])
-def test_it_is_one_write_of_the_store(disk, lba, blocks):
-    data = os.urandom(blocks * BLOCK)
+@pytest.mark.parametrize("lba", [0, 3 * UNIT_BLOCKS, 8192 - UNIT_BLOCKS])
+def test_it_is_one_write_of_the_store(disk, lba):
+    data = os.urandom(UNIT_BLOCKS * BLOCK)
     before = disk.rig.status()["writes"]
-    disk.execute(scsi.write_atomic16(lba, blocks, scsi.FUA), data, immediate_bytes=4096).expect_good()
+    disk.execute(scsi.write_atomic16(lba, UNIT_BLOCKS, scsi.FUA), data, immediate_bytes=4096).expect_good()
     assert disk.rig.status()["writes"] == before + 1
-    assert disk.read(lba, blocks) == data
+    assert disk.read(lba, UNIT_BLOCKS) == data
 
 
 def test_nothing_to_write_is_good(disk):
@@ -61,7 +61,9 @@ def test_nothing_to_write_is_good(disk):
     assert disk.rig.status()["writes"] == before
 
 
-@pytest.mark.parametrize("lba, blocks, byte", [(0, UNIT_BLOCKS + 1, 12), (1, 1, 2), (UNIT_BLOCKS - 1, 2, 2)])
+@pytest.mark.parametrize("lba, blocks, byte", [
+    (0, UNIT_BLOCKS + 1, 12), (0, 2 * UNIT_BLOCKS, 12), (0, UNIT_BLOCKS - 1, 12), (UNIT_BLOCKS, 1, 12), (1, UNIT_BLOCKS, 2),
+    (UNIT_BLOCKS - 1, UNIT_BLOCKS, 2)])
 def test_beyond_its_limits_it_writes_nothing(disk, lba, blocks, byte):
     old = os.urandom(2 * UNIT_BLOCKS * BLOCK)
     disk.write(0, old)
@@ -72,16 +74,17 @@ def test_beyond_its_limits_it_writes_nothing(disk, lba, blocks, byte):
 
 
 def test_it_takes_all_of_its_data_or_none(disk):
-    old = os.urandom(8 * BLOCK)
+    old = os.urandom(UNIT_BLOCKS * BLOCK)
     disk.write(0, old)
-    task = disk.execute(scsi.write_atomic16(0, 8), bytes(4 * BLOCK))
+    task = disk.execute(scsi.write_atomic16(0, UNIT_BLOCKS), bytes(4 * BLOCK))
     task.expect_sense(scsi.ILLEGAL_REQUEST, 0x24, 0)
-    assert disk.read(0, 8) == old
+    assert disk.read(0, UNIT_BLOCKS) == old
 
 
 def test_a_failure_of_the_store_is_told(disk):
-    old = os.urandom(8 * BLOCK)
+    old = os.urandom(UNIT_BLOCKS * BLOCK)
     disk.write(0, old)
     disk.rig.order("fail write EIO 1")
-    disk.execute(scsi.write_atomic16(0, 8), bytes(8 * BLOCK)).expect_sense(scsi.MEDIUM_ERROR, 0x0C, 0)
-    assert disk.read(0, 8) == old
+    task = disk.execute(scsi.write_atomic16(0, UNIT_BLOCKS), bytes(UNIT_BLOCKS * BLOCK))
+    task.expect_sense(scsi.MEDIUM_ERROR, 0x0C, 0)
+    assert disk.read(0, UNIT_BLOCKS) == old

@@ -247,7 +247,7 @@ START_TEST(write_atomic_is_one_request_of_the_store_within_its_unit)
 
 	harness.store->capabilities.atomic_write_bytes = sizeof(pattern);
 	page = harness_run((struct request){.cdb = INQUIRY(1, 0xb0, 255)});
-	ck_assert_mem_eq(page->data + 44, "\0\0\0\x10\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+	ck_assert_mem_eq(page->data + 44, "\0\0\0\x10\0\0\0\x10\0\0\0\x10\0\0\0\0\0\0\0\0", 20);
 	harness_free(page);
 	harness_expect_good(request);
 	ck_assert_uint_eq(harness.store->count[TGTKIT_WRITE], 1);
@@ -266,13 +266,16 @@ START_TEST(write_atomic_beyond_its_limits_is_refused)
 		uint16_t asc;
 	} cases[] = {
 	    {WRITE_ATOMIC(0, 17), SCSI_ASC_INVALID_FIELD_IN_CDB},
-	    {WRITE_ATOMIC(8, 8), SCSI_ASC_INVALID_FIELD_IN_CDB},
-	    {WRITE_ATOMIC(HARNESS_BLOCKS, 1), SCSI_ASC_LBA_OUT_OF_RANGE},
+	    {WRITE_ATOMIC(0, 32), SCSI_ASC_INVALID_FIELD_IN_CDB},
+	    {WRITE_ATOMIC(0, 15), SCSI_ASC_INVALID_FIELD_IN_CDB},
+	    {WRITE_ATOMIC(0, 1), SCSI_ASC_INVALID_FIELD_IN_CDB},
+	    {WRITE_ATOMIC(8, 16), SCSI_ASC_INVALID_FIELD_IN_CDB},
+	    {WRITE_ATOMIC(HARNESS_BLOCKS, 16), SCSI_ASC_LBA_OUT_OF_RANGE},
 	    {WRITE_ATOMIC(UINT64_MAX - 15, 16), SCSI_ASC_LBA_OUT_OF_RANGE},
-	    {{0x9c, 0, BE64(0), BE16(1), BE16(1), 0, 0}, SCSI_ASC_INVALID_FIELD_IN_CDB},    /* an atomic boundary */
-	    {{0x9c, 0x20, BE64(0), BE16(0), BE16(1), 0, 0}, SCSI_ASC_INVALID_FIELD_IN_CDB}, /* WRPROTECT */
+	    {{0x9c, 0, BE64(0), BE16(16), BE16(16), 0, 0}, SCSI_ASC_INVALID_FIELD_IN_CDB},   /* an atomic boundary */
+	    {{0x9c, 0x20, BE64(0), BE16(0), BE16(16), 0, 0}, SCSI_ASC_INVALID_FIELD_IN_CDB}, /* WRPROTECT */
 	};
-	struct request request = {.data_out = pattern, .data_out_length = 512};
+	struct request request = {.data_out = pattern, .data_out_length = sizeof(pattern)};
 
 	harness.store->capabilities.atomic_write_bytes = sizeof(pattern);
 	memcpy(request.cdb, cases[_i].cdb, sizeof(request.cdb));
@@ -304,7 +307,7 @@ Suite *read_write_suite(void)
 	tcase_add_test(tests, released_before_it_ran_leaves_the_task_set);
 	tcase_add_test(tests, write_atomic_is_no_command_without_an_atomic_unit);
 	tcase_add_test(tests, write_atomic_is_one_request_of_the_store_within_its_unit);
-	tcase_add_loop_test(tests, write_atomic_beyond_its_limits_is_refused, 0, 6);
+	tcase_add_loop_test(tests, write_atomic_beyond_its_limits_is_refused, 0, 9);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
