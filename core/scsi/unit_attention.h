@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Unit attention conditions, SAM-5 5.14: pending per I_T_L nexus, reported once each, the weightiest first.
+ *
+ * COMMANDS CLEARED BY ANOTHER INITIATOR is never one of them.  It tells a nexus of commands of its own that another has
+ * ended without a response (SAM-5 5.6); here TAS is 1 and cannot be changed, so each of these is answered TASK ABORTED,
+ * and with a task set per nexus (TST 001b) a CLEAR TASK SET ends nobody else's.
  */
 #ifndef TGTKIT_SCSI_UNIT_ATTENTION_H
 #define TGTKIT_SCSI_UNIT_ATTENTION_H
@@ -18,11 +22,8 @@ enum scsi_unit_attention {
 	SCSI_UA_POWER_ON,
 	SCSI_UA_RESET,
 	SCSI_UA_NEXUS_LOSS,
-	SCSI_UA_COMMANDS_CLEARED,
-	SCSI_UA_MEDIUM_MAY_HAVE_CHANGED,
 	SCSI_UA_REPORTED_LUNS_CHANGED,
 	SCSI_UA_CAPACITY_CHANGED,
-	SCSI_UA_INQUIRY_DATA_CHANGED,
 	SCSI_UA_MODE_PARAMETERS_CHANGED,
 	SCSI_UA_RESERVATIONS_PREEMPTED,
 	SCSI_UA_RESERVATIONS_RELEASED,
