@@ -15,8 +15,10 @@ struct lba_status_state {
 };
 
 /* A part of a physical block has no status of its own, and every descriptor begins and ends with one.  Asked from within
- * one, the list begins with the next, if there is one: libiscsi's conformance suite wants that, and SBC-4 5.6.2, which
- * wants the LBA that was asked for, is kept for everybody who goes from descriptor to descriptor. */
+ * one, the list begins with the next, if there is one.  SBC-4 5.6.2 wants the LBA that was asked for; but libiscsi's
+ * GetLBAStatus.UnmapSingle, which has to pass on units of several logical blocks per physical one, asks for the second
+ * logical block of a physical one and wants to be told of the next.  For everybody who goes from descriptor to
+ * descriptor both are the same. */
 bool sbc_get_lba_status_decode(struct scsi_command *command)
 {
 	uint64_t whole;
