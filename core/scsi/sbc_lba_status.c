@@ -14,11 +14,11 @@ struct lba_status_state {
 	struct tgtkit_extent extents[MOST_EXTENTS];
 };
 
-/* A part of a physical block has no status of its own, and every descriptor begins and ends with one.  Asked from within
- * one, the list begins with the next, if there is one.  SBC-4 5.6.2 wants the LBA that was asked for; but libiscsi's
- * GetLBAStatus.UnmapSingle, which has to pass on units of several logical blocks per physical one, asks for the second
- * logical block of a physical one and wants to be told of the next.  For everybody who goes from descriptor to
- * descriptor both are the same. */
+/* A part of a physical block has no status of its own, and every descriptor begins and ends with one.  Asked from
+ * within one, the list begins with the next, if there is one.  SBC-4 5.6.2 wants the LBA that was asked for; but
+ * libiscsi's GetLBAStatus.UnmapSingle, which has to pass on units of several logical blocks per physical one, asks for
+ * the second logical block of a physical one and wants to be told of the next.  For everybody who goes from descriptor
+ * to descriptor both are the same. */
 bool sbc_get_lba_status_decode(struct scsi_command *command)
 {
 	uint64_t whole;
@@ -85,8 +85,8 @@ static uint64_t end_of_hole(struct scsi_logical_unit *unit, uint64_t bytes)
 	return end < scsi_unit_blocks(unit) ? end >> unit->physical_exponent << unit->physical_exponent : end;
 }
 
-/* A physical block is deallocated only if all of it is a hole: data reaches up to the end of its last block, and down to
- * the beginning of its first. */
+/* A physical block is deallocated only if all of it is a hole: data reaches up to the end of its last block, and down
+ * to the beginning of its first. */
 static void put_extents(struct status_list *list)
 {
 	const struct store_request *io = &list->command->io;
