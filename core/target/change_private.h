@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What change.c and change_tolerant.c share.
+ * What change.c, change_open.c and change_tolerant.c share.
  */
 #ifndef TGTKIT_TARGET_CHANGE_PRIVATE_H
 #define TGTKIT_TARGET_CHANGE_PRIVATE_H
@@ -9,11 +9,30 @@
 
 #define CHANGE_PLACE_BYTES 512
 
+/* ---- change.c --------------------------------------------------------------------------------------------------- */
+
+/* Whether the model has it already. */
+bool target_change_is_kept(const struct target_change *change, const struct target_unit *unit);
+/* Takes it back, for the reason in change->error, and ends it with this status. */
+void target_change_fail(struct target_change *change, int status);
+/* Its units are open: to the next step. */
+void target_change_opened(struct target_change *change);
+/* A unit whose store is still being opened, and that nobody waits for any more: closes it after that. */
+void target_change_retire_when_opened(struct target_change *change, struct target_unit *unit);
+
+/* ---- change_open.c ---------------------------------------------------------------------------------------------- */
+
 /* The model's unit of this plugin and canonical path; NULL: it has none. */
 struct target_unit *target_change_find_unit(const struct target_model *model, const struct unit_spec *spec);
 /* The key that keeps an open unit from being what the spec says; NULL: none. */
 const char *target_change_difference(const struct target_unit *unit, const struct unit_spec *spec);
-bool target_change_is_kept(const struct target_change *change, const struct target_unit *unit);
+/* Fills change->units: those that the model has already, and new ones, not opened yet.  0 or a negative errno, with
+ * change->error; the units may be allocated by then. */
+int target_change_collect_units(struct target_change *change);
+/* Opens the new ones; goes on, or fails, when the last has answered or is late. */
+void target_change_open_units(struct target_change *change);
+
+/* ---- change_tolerant.c ------------------------------------------------------------------------------------------ */
 
 /* Of a tolerant change: the unit at `index` cannot be had, for the reason in change->error.  It is described anew as it
  * was before, for another attempt (false: it was not, or that has been tried); */
