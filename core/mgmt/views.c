@@ -59,7 +59,7 @@ json_t *mgmt_lun_view(struct mgmt *mgmt, const struct lun_spec *lun)
 		      (json_int_t)(store ? store_size_bytes(store) : 0), "block_size", (int)lun->block_size, "serial",
 		      unit->serial, "online", (int)(store && unit->online), "read_only", (int)read_only, "thin",
 		      (int)lun->thin, "write_cache", (int)lun->write_cache, "removable", (int)lun->removable);
-	if (view && !store)
+	if (view && (!store || (unit->refresh_status && *unit->last_error)))
 		json_object_set_new(view, "error", json_string(unit->last_error));
 	return view;
 }

@@ -59,7 +59,7 @@ struct target_unit {
 	bool awaited;
 	bool arrived;			    /* the store is open, and waits to be served and published */
 	unsigned attempts;		    /* that failed since the unit was last described */
-	char last_error[STORE_ERROR_BYTES]; /* of the last one */
+	char last_error[STORE_ERROR_BYTES]; /* of the last one; of an open unit, of its last refresh */
 	struct rt_timer retry_timer;
 	void (*came)(struct target_unit *unit);
 	struct scsi_unit_quiesce quiesce;

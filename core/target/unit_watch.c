@@ -4,6 +4,7 @@
  * that only looking tells.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "rt/log.h"
@@ -79,13 +80,11 @@ void target_unit_event(void *context, enum tgtkit_event event)
 		rt_loop_post(unit->control, &unit->event_post);
 }
 
-/* A plugin of the blocking tier has no thread to notice anything on; one of the asynchronous tier raises an event.  But
+/* A plugin may raise an event when its store changes, but need not be able to notice: a file grows without a word, and
  * that another host has died, or has taken the store, nobody may tell. */
 static bool has_to_be_looked_at(const struct target_unit *unit)
 {
-	const struct tgtkit_plugin *plugin = unit->spec->plugin->descriptor;
-
-	return (plugin->blocking || plugin->take_over) && plugin->refresh && unit->daemon->refresh_interval_s;
+	return unit->spec->plugin->descriptor->refresh && unit->daemon->refresh_interval_s;
 }
 
 static void arm_timer(struct target_unit *unit, uint64_t offset_us)
@@ -101,12 +100,16 @@ static void time_to_look(struct rt_timer *timer)
 	target_unit_refresh(RT_CONTAINER_OF(timer, struct target_unit, refresh_timer));
 }
 
-/* Said once for each failure that lasts. */
+/* Said once for each failure that lasts, and when it is over. */
 static void report_failure(struct target_unit *unit)
 {
 	if (unit->status && unit->status != unit->refresh_status)
 		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_WARNING, "%s: cannot be refreshed: %s",
 			     unit->spec->name, unit->error);
+	else if (!unit->status && unit->refresh_status)
+		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_INFO, "%s: can be refreshed again",
+			     unit->spec->name);
+	snprintf(unit->last_error, sizeof(unit->last_error), "%s", unit->status ? unit->error : "");
 	unit->refresh_status = unit->status;
 }
 

@@ -337,6 +337,41 @@ int posix_store_resize(struct posix_store *store, struct posix_sync *sync, uint6
 	return 0;
 }
 
+/* ---- Its name --------------------------------------------------------------------------------------------------- */
+
+static bool is_same(const struct posix_store *store, const struct stat *opened, const struct stat *named)
+{
+	if (store->is_block_device)
+		return S_ISBLK(named->st_mode) && named->st_rdev == store->device;
+	return named->st_dev == opened->st_dev && named->st_ino == opened->st_ino;
+}
+
+int posix_store_find(const struct posix_store *store, struct tgtkit_error *error)
+{
+	struct stat opened, named;
+	int status = 0;
+
+	if (fstat(store->fd, &opened) != 0)
+		return posix_error(error, errno, "'%s': %m", store->path);
+	if (stat(store->path, &named) != 0)
+		status = -errno;
+	else if (!is_same(store, &opened, &named))
+		status = -ESTALE;
+	/* Anything else, such as a folder that may not be searched any more, says nothing about the file. */
+	if (status != -ENOENT && status != -ESTALE)
+		return 0;
+	if (opened.st_nlink == 0)
+		return posix_error(error, -status,
+				   "'%s' was removed while in use: it is served on, and gone when it is closed; until "
+				   "then it can be copied from /proc/%ld/fd/%d",
+				   store->path, (long)getpid(), store->fd);
+	return posix_error(
+	    error, -status,
+	    "'%s' does not lead any more to what was opened there, which is served on: put it back before "
+	    "the next start",
+	    store->path);
+}
+
 /* ---- In service ---------------------------------------------------------------------------------------------------
  */
 

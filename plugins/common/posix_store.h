@@ -58,6 +58,9 @@ int posix_store_resize(struct posix_store *store, struct posix_sync *sync, uint6
 /* Finds out once, at open, what direct I/O, discard, zero and extents need and are worth here. */
 int posix_store_probe(struct posix_store *store, struct tgtkit_error *error);
 
+/* Whether the path still leads to what is open, for refresh; -ENOENT or -ESTALE if not.  I/O goes on all the same. */
+int posix_store_find(const struct posix_store *store, struct tgtkit_error *error);
+
 /* Size in bytes now, of either kind of store. */
 int posix_store_size(const struct posix_store *store, uint64_t *size_bytes);
 

@@ -66,7 +66,10 @@ static int file_open(const struct tgtkit_open_args *args, void **handle, struct 
 
 static int file_refresh(void *handle, struct tgtkit_capabilities *capabilities, struct tgtkit_error *error)
 {
-	return measure(handle, capabilities, error);
+	struct file_handle *file = handle;
+	int status = posix_store_find(&file->store, error);
+
+	return status == 0 ? measure(file, capabilities, error) : status;
 }
 
 static int file_resize(void *handle, uint64_t size_bytes, uint32_t flags, struct tgtkit_capabilities *capabilities,

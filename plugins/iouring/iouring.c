@@ -107,7 +107,10 @@ static int iouring_open(const struct tgtkit_open_args *args, void **handle, stru
 
 static int iouring_refresh(void *handle, struct tgtkit_capabilities *capabilities, struct tgtkit_error *error)
 {
-	return measure(handle, capabilities, error);
+	struct iouring_unit *unit = handle;
+	int status = posix_store_find(&unit->store, error);
+
+	return status == 0 ? measure(unit, capabilities, error) : status;
 }
 
 static int iouring_resize(void *handle, uint64_t size_bytes, uint32_t flags, struct tgtkit_capabilities *capabilities,

@@ -3,9 +3,12 @@
 
 import os
 import pathlib
+import re
+import time
 
 import pytest
 from lib import daemon, scsi, tools
+from lib.api import Api, lun_path
 from lib.initiator import Session
 
 MIB = 1 << 20
@@ -93,13 +96,54 @@ def test_a_device_that_loses_written_data_fails_until_it_is_reopened(tmp_path, s
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_a_file_that_is_removed_is_served_to_the_end_and_missed_at_the_next_start(tmp_path, plugin):
     image = sparse(tmp_path / "gone.img", MIB)
-    with daemon.serve_targets(tmp_path, daemon.target(lun(plugin, image))) as running:
+    with daemon.serve_targets(tmp_path, daemon.target(lun(plugin, image)), refresh_interval_s=1) as running:
         with Session(running.address, daemon.TARGET) as session:
             session.settle()
             image.unlink()
             session.write(0, b"\x01" * 4096)
+            message = running.wait_for_log(r"cannot be refreshed: .*gone\.img' was removed")
             assert session.read(0, 8) == b"\x01" * 4096
             session.execute(scsi.synchronize_cache10()).expect_good()
+            saved = pathlib.Path(re.search(r"/proc/\d+/fd/\d+", message)[0]).read_bytes()
+            assert saved == b"\x01" * 4096 + bytes(MIB - 4096)
             session.logout()
     with pytest.raises(AssertionError, match=rf"{plugin}:.*gone\.img.*does not exist"):
         daemon.serve_targets(tmp_path, daemon.target(lun(plugin, image))).start()
+    image.write_bytes(saved)
+    with daemon.serve_targets(tmp_path, daemon.target(lun(plugin, image))) as running:
+        with Session(running.address, daemon.TARGET) as session:
+            session.settle()
+            assert session.read(0, 2048) == saved
+            session.logout()
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_file_that_is_replaced_is_said_to_be_until_it_is_back(tmp_path, plugin):
+    image, kept = sparse(tmp_path / "disk.img", MIB), tmp_path / "kept.img"
+    with daemon.serve_targets(tmp_path, daemon.target(lun(plugin, image)), refresh_interval_s=1) as running:
+        client = Api(tmp_path / "api.sock")
+        with Session(running.address, daemon.TARGET) as session:
+            session.settle()
+            image.rename(kept)
+            sparse(image, MIB)
+            running.wait_for_log(r"cannot be refreshed: .*disk\.img' does not lead any more to what was opened there")
+            await_lun(client, lambda view: "does not lead any more" in view.get("error", "") and view["state"] == "online")
+            session.write(0, b"\x01" * 4096)
+            session.execute(scsi.synchronize_cache10()).expect_good()
+            assert not any(image.read_bytes()) and kept.read_bytes()[:4096] == b"\x01" * 4096
+            kept.rename(image)
+            running.wait_for_log("can be refreshed again")
+            await_lun(client, lambda view: "error" not in view)
+            # What was not looked at meanwhile is seen, too.
+            os.truncate(image, 2 * MIB)
+            await_lun(client, lambda view: view["size"] == 2 * MIB)
+            session.settle()
+            assert session.read(0, 8) == b"\x01" * 4096
+            session.logout()
+
+
+def await_lun(client, holds):
+    deadline = time.monotonic() + 60
+    while not holds(view := client.get(lun_path(daemon.TARGET, 0))):
+        assert time.monotonic() < deadline, view
+        time.sleep(0.05)

@@ -198,11 +198,16 @@ int store_take_over(struct store *store, char error[static STORE_ERROR_BYTES])
 	return fakes.take_over_status;
 }
 
+void fakes_be_asynchronous(bool be)
+{
+	descriptor.async = be ? &async : NULL;
+	descriptor.blocking = be ? NULL : &blocking;
+}
+
 void fakes_can_take_over(bool can)
 {
+	fakes_be_asynchronous(can);
 	descriptor.take_over = can ? take_over : NULL;
-	descriptor.async = can ? &async : NULL;
-	descriptor.blocking = can ? NULL : &blocking;
 }
 
 int store_resize(struct store *store, uint64_t size_bytes, bool shrink, char error[static STORE_ERROR_BYTES])

@@ -69,7 +69,9 @@ extern struct fakes {
 
 void fakes_init(void);
 void fakes_end(void);
-/* The plugin is of the asynchronous tier, and can take stores over; else it is of the blocking one, and cannot. */
+/* The plugin is of the asynchronous tier, else of the blocking one. */
+void fakes_be_asynchronous(bool be);
+/* It can take stores over, and is asynchronous then; else it cannot, and is not. */
 void fakes_can_take_over(bool can);
 unsigned fakes_run_jobs(void); /* of the pool, those that are there now; how many */
 /* Runs jobs and turns the loop until nothing happens any more. */
