@@ -6,11 +6,12 @@ What the plugin does by itself is for tests/unit/plugins_rbd."""
 import contextlib
 import itertools
 import random
+import re
 import struct
 
 import pytest
 from lib import ceph, daemon, scsi, tools
-from lib.api import Api
+from lib.api import Api, lun_path
 from lib.initiator import Session
 
 MIB = 1 << 20
@@ -79,6 +80,12 @@ def wait_for_state(session, state):
             told = True
 
 
+def lba_status(session, lba):
+    """(lba, blocks, provisioning) of the first descriptor."""
+    task = session.execute(struct.pack(">BBQLBB", 0x9E, 0x12, lba, 24, 0, 0), read_length=24)
+    return struct.unpack_from(">QLB", task.expect_good().data_in, 8)
+
+
 def lun_of(running):
     return running.api.get(f"/v1/targets/{daemon.TARGET}/luns/0")
 
@@ -128,6 +135,7 @@ def test_what_was_written_is_read_through_either_prefix(tmp_path, cluster, image
         session.execute(scsi.synchronize_cache10()).expect_good()
         parameters = scsi.unmap_parameters((3, 5000), (9001, 1))
         session.execute(scsi.unmap(len(parameters)), parameters).expect_good()
+        assert lba_status(session, 0) == (0, IMAGE_BYTES // 512, 0), "all mapped: librbd tells extents only to who waits"
         load.model[3 * 512:5003 * 512] = bytes(5000 * 512)
         load.model[9001 * 512:9002 * 512] = bytes(512)
         load.verify(session)
@@ -214,6 +222,43 @@ def test_a_cluster_that_cannot_be_used_is_one_error(tmp_path, cluster, image, op
     errors = [line for line in port_free.log_lines if " error: " in line]
     assert len(errors) == 1, errors
     assert f"rbd:{image}" in errors[0] and words in errors[0]
+
+
+def test_a_cluster_that_is_away_holds_up_neither_the_api_nor_changes_nor_the_end(tmp_path, cluster, image):
+    """Nothing answers: neither the looks at the image, nor its close, nor its flush at the end come back."""
+    kept, made, load = f"{image}-kept", "iqn.2026-11.org.example:made", Load(9)
+    settings = {"refresh_interval_s": 1, "shutdown_timeout_s": 2}
+    with daemon.serve_targets(tmp_path, daemon.target(lun(cluster, kept)), **settings) as running:
+        client = Api(tmp_path / "api.sock", timeout=60)
+        client.post("/v1/targets", {"name": made})
+        client.post(f"/v1/targets/{made}/luns", {"lun": 0, **lun(cluster, image)})
+        with Session(running.address, daemon.TARGET) as session:
+            session.settle()
+            load.write(session, 8)
+            cluster.kill("osd")
+            cluster.kill("mon")
+            try:
+                hanging = session.start(scsi.read16(0, 8), read_length=4096)
+                assert client.delete(f"/v1/targets/{made}?force=true")["still_closing"] is True
+                client.post("/v1/targets", {"name": made, "luns": [{"lun": 0, "path": "null:1M"}]})
+                with Session(running.address, made) as other:
+                    other.settle()
+                    assert other.read(0, 8) == bytes(4096)
+                    other.logout()
+                assert client.get(lun_path(daemon.TARGET, 0))["state"] == "online"
+                assert not hanging.done
+                running.expected_status = 3
+                running.signal()
+                assert running.wait() == 3
+                assert re.search(rf"rbd:{kept}.*: not flushed within shutdown_timeout_s", running.log())
+                assert re.search(rf"rbd:{image}.*: not closed within shutdown_timeout_s", running.log())
+            finally:
+                cluster.start("mon")
+                cluster.start("osd")
+                cluster.rbd("info", kept)  # waits for the OSD
+    with daemon.serve_targets(tmp_path, daemon.target(lun(cluster, kept, take_over=True))) as running:
+        with connected(running) as session:
+            load.verify(session)
 
 
 # ---- Two daemons ----
