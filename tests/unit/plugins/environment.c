@@ -222,9 +222,9 @@ void fill(void *buffer, size_t length, uint32_t seed)
 	}
 }
 
-unsigned open_descriptors(void)
+static unsigned entries_of(const char *path)
 {
-	DIR *folder = opendir("/proc/self/fd");
+	DIR *folder = opendir(path);
 	unsigned count = 0;
 
 	ck_assert_ptr_nonnull(folder);
@@ -232,6 +232,16 @@ unsigned open_descriptors(void)
 		count++;
 	closedir(folder);
 	return count;
+}
+
+unsigned open_descriptors(void)
+{
+	return entries_of("/proc/self/fd");
+}
+
+unsigned running_threads(void)
+{
+	return entries_of("/proc/self/task");
 }
 
 extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));

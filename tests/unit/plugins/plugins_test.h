@@ -64,7 +64,9 @@ bool use_posix_plugin(int number);
 /* Bytes that depend on the seed. */
 void fill(void *buffer, size_t length, uint32_t seed);
 
+/* One or two more than there are: to compare. */
 unsigned open_descriptors(void);
+unsigned running_threads(void);
 size_t allocated_bytes(void);
 
 #define ck_status(expression, expected)                                                                                \
