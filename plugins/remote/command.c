@@ -11,16 +11,60 @@
 #include "unit.h"
 
 #define EXTENTS_LIMIT_BYTES (1u << 30) /* of the 32 bits that a command has for its length */
+/* At most: of a reply without data, and of a piece of data or of a hole. */
+#define REPLY_HEADER_BYTES 20
+#define PIECE_HEADER_BYTES 32
 
-/* libnbd holds on to a read that seems well (0), until it is asked whether all bytes came; others are over (1). */
+/* The result is known: libnbd need not keep the command (1). */
 static int replied(void *user_data, int *error)
 {
 	struct remote_io *io = user_data;
 
 	io->error = *error;
-	io->needs_retirement = io->operation == TGTKIT_READ && *error == 0 && io->connection->retires_reads;
+	if (io->operation == TGTKIT_READ && io->error == 0 && io->seen_bytes != io->length)
+		io->error = EIO;
+	if (io->error == 0 && io->operation != TGTKIT_READ && io->operation != TGTKIT_EXTENTS)
+		io->connection->reply_bytes += REPLY_HEADER_BYTES;
 	STAILQ_INSERT_TAIL(&io->connection->answered, io, reply);
-	return io->needs_retirement ? 0 : 1;
+	return 1;
+}
+
+/* ---- Reads --------------------------------------------------------------------------------------------------------- */
+
+/* A reply may come in pieces.  Those that follow one another, up to the end, have left nothing out. */
+static int piece_arrived(void *user_data, const void *data, size_t count, uint64_t offset, unsigned status, int *error)
+{
+	struct remote_io *io = user_data;
+
+	(void)data;
+	(void)error;
+	if (status == LIBNBD_READ_ERROR)
+		return 0;
+	io->is_scattered |= offset != io->offset + io->seen_bytes;
+	io->seen_bytes += count;
+	io->connection->reply_bytes += PIECE_HEADER_BYTES + (status == LIBNBD_READ_DATA ? count : 0);
+	return 0;
+}
+
+/* Having libnbd zero all memory first costs as much as another copy.  Without it, what a server leaves out would show
+ * what was in that memory before, so replies in pieces that cannot be accounted for need it. */
+static int64_t send_read(struct remote_io *io, struct nbd_handle *nbd, nbd_completion_callback completion)
+{
+	const bool initialize = io->unit->initializes_reads;
+
+	if (nbd_get_pread_initialize(nbd) != initialize && nbd_set_pread_initialize(nbd, initialize) != 0)
+		return -1;
+	io->seen_bytes = 0;
+	io->is_initialized = initialize;
+	io->is_scattered = false;
+	return nbd_aio_pread_structured(nbd, io->data, io->length, io->offset,
+					(nbd_chunk_callback){.callback = piece_arrived, .user_data = io}, completion,
+					0);
+}
+
+bool remote_command_must_repeat(const struct remote_io *io)
+{
+	return io->operation == TGTKIT_READ && io->is_scattered && !io->is_initialized;
 }
 
 /* ---- Extents ------------------------------------------------------------------------------------------------------- */
@@ -100,28 +144,29 @@ bool remote_command_send(struct remote_io *io, struct nbd_handle *nbd)
 {
 	const nbd_completion_callback completion = {.callback = replied, .user_data = io};
 	const uint32_t fua = io->flags & TGTKIT_REQUEST_FUA ? LIBNBD_CMD_FLAG_FUA : 0;
+	int64_t cookie;
 
 	switch (io->operation) {
 	case TGTKIT_READ:
-		io->cookie = nbd_aio_pread(nbd, io->data, io->length, io->offset, completion, 0);
+		cookie = send_read(io, nbd, completion);
 		break;
 	case TGTKIT_WRITE:
-		io->cookie = nbd_aio_pwrite(nbd, io->data, io->length, io->offset, completion, fua);
+		cookie = nbd_aio_pwrite(nbd, io->data, io->length, io->offset, completion, fua);
 		break;
 	case TGTKIT_FLUSH:
-		io->cookie = nbd_aio_flush(nbd, completion, 0);
+		cookie = nbd_aio_flush(nbd, completion, 0);
 		break;
 	case TGTKIT_DISCARD:
-		io->cookie = nbd_aio_trim(nbd, io->length, io->offset, completion, fua);
+		cookie = nbd_aio_trim(nbd, io->length, io->offset, completion, fua);
 		break;
 	case TGTKIT_ZERO:
-		io->cookie = send_zero(io, nbd, completion);
+		cookie = send_zero(io, nbd, completion);
 		break;
 	default:
-		io->cookie = send_extents(io, nbd, completion);
+		cookie = send_extents(io, nbd, completion);
 		break;
 	}
-	if (io->cookie < 0)
+	if (cookie < 0)
 		io->error = nbd_get_errno() > 0 ? nbd_get_errno() : EINVAL;
-	return io->cookie >= 0;
+	return cookie >= 0;
 }

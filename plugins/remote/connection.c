@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +21,7 @@
 #define STABLE_AFTER_NS	     NS_PER_S /* a connection that lived this long is begun again at once */
 #define KEEPALIVE_PROBES     3
 #define REPLIES_PER_TURN     64 /* of one connection, before others have their turn */
+#define SEND_BUFFER_BYTES    (1 << 20)
 
 static void begin(struct remote_connection *connection);
 
@@ -51,6 +52,21 @@ static void set_keepalive(int fd, uint64_t timeout_ns)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
+/* libnbd hands over a request at a time, and a Unix socket takes no more of it at once than its send buffer holds, by
+ * default less than 256 KiB: the rest would cost both sides another turn.  TCP finds its size by itself. */
+static void set_send_buffer(int fd)
+{
+	const int bytes = SEND_BUFFER_BYTES;
+	int domain = 0;
+	socklen_t length = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != AF_UNIX)
+		return;
+	/* Beyond net.core.wmem_max only with CAP_NET_ADMIN. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 static void socket_ready(void *context, int fd, uint32_t events);
 
 /* Watches libnbd's socket of the moment. */
@@ -69,6 +85,7 @@ static int attach(struct remote_connection *connection)
 	if (connection->fd < 0)
 		return -errno;
 	set_keepalive(connection->fd, connection->unit->settings.timeout_ns);
+	set_send_buffer(connection->fd);
 	connection->watched = remote_server_wants(connection->nbd);
 	status = host->watch_add(connection->unit->worker, connection->fd, connection->watched, socket_ready,
 				 connection, &connection->watch);
@@ -171,7 +188,6 @@ static void become_ready(struct remote_connection *connection)
 	connection->state = CONNECTION_READY;
 	connection->must_leave = false;
 	connection->reason[0] = '\0';
-	connection->retires_reads = nbd_get_structured_replies_negotiated(connection->nbd) > 0;
 	connection->established = unit->written;
 	connection->ready_since_ns = connection->last_reply_ns = remote_now_ns();
 	if (connection->has_been_ready)
@@ -327,18 +343,30 @@ static void drain(struct remote_connection *connection)
 
 /* ---- Events -------------------------------------------------------------------------------------------------------- */
 
-/* What is not answered yet may be, by now. */
-static bool has_more(const struct remote_connection *connection)
+/* What is not answered yet may be, by now.  The kernel is asked once for as many replies as have arrived; not with TLS,
+ * which has sizes of its own. */
+static bool has_more(struct remote_connection *connection)
 {
-	struct pollfd descriptor = {.fd = connection->fd, .events = POLLIN};
+	const uint64_t taken = connection->unit->settings.tls ? 0 : connection->reply_bytes;
+	int arrived = 0;
 
-	return nbd_aio_in_flight(connection->nbd) > 0 && poll(&descriptor, 1, 0) > 0;
+	if (nbd_aio_in_flight(connection->nbd) == 0)
+		return false;
+	if (taken > 0 && taken < connection->unread_bytes) {
+		connection->unread_bytes -= taken;
+		return true;
+	}
+	/* The end of the connection is for the loop to see. */
+	connection->unread_bytes = ioctl(connection->fd, FIONREAD, &arrived) == 0 && arrived > 0 ? (uint64_t)arrived : 0;
+	return connection->unread_bytes > 0;
 }
 
 /* libnbd takes one reply at a time, and must not be told of one that is not there. */
 static void take_replies(struct remote_connection *connection, uint32_t events)
 {
+	connection->unread_bytes = 0;
 	for (unsigned i = 0; i < REPLIES_PER_TURN; i++) {
+		connection->reply_bytes = 0;
 		/* If it has broken, settling finds out. */
 		if (!remote_server_notify(connection->nbd, events, connection->reason))
 			return;
@@ -375,8 +403,6 @@ static bool take_answered(struct remote_connection *connection)
 		connection->last_reply_ns = remote_now_ns();
 	while ((io = STAILQ_FIRST(&connection->answered)) != NULL) {
 		STAILQ_REMOVE_HEAD(&connection->answered, reply);
-		if (io->needs_retirement && nbd_aio_command_completed(connection->nbd, (uint64_t)io->cookie) != 1)
-			io->error = nbd_get_errno() > 0 ? nbd_get_errno() : EIO;
 		remote_io_answered(io);
 	}
 	return has_taken;

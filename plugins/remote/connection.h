@@ -49,8 +49,11 @@ struct remote_connection {
 	unsigned attempts;
 	uint64_t ready_since_ns, last_reply_ns;
 	bool has_been_ready, failure_logged;
-	bool retires_reads; /* libnbd checks what came for a read only when it is asked */
-	bool must_leave;    /* the server is about to end */
+	bool must_leave; /* the server is about to end */
+	/* At least so much has arrived that libnbd has not read; 0: not known. */
+	uint64_t unread_bytes;
+	/* Of the reply that libnbd is reading, no less than it has; 0: not known. */
+	uint64_t reply_bytes;
 	uint64_t established; /* the unit's newest write when it became ready */
 	unsigned in_flight;
 	STAILQ_HEAD(, remote_io) answered;

@@ -94,6 +94,11 @@ static void end_or_go_on(struct remote_io *io)
 		remote_io_requeue(io);
 		return;
 	}
+	if (io->error == 0 && remote_command_must_repeat(io)) {
+		io->unit->initializes_reads = true;
+		remote_io_requeue(io);
+		return;
+	}
 	remote_io_end(io, status_of(io));
 }
 

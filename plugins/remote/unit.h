@@ -44,12 +44,13 @@ struct remote_io {
 	void *data;
 	uint64_t number, due_ns;
 	struct remote_connection *connection; /* that it is in flight on; else it waits */
-	int64_t cookie;
 	uint64_t done_bytes, sent_bytes; /* ZERO goes in pieces */
+	uint64_t seen_bytes;             /* READ: of the reply */
 	uint64_t covers;                 /* FLUSH: the newest write that had completed when it was sent */
 	int error;                       /* of the reply */
 	bool slow;                       /* ZERO: the server has no fast way */
-	bool needs_retirement;           /* libnbd still holds it */
+	bool is_initialized;             /* READ: what the server leaves out is zeros */
+	bool is_scattered;               /* READ: the reply's pieces do not follow one another */
 	bool busy;                       /* the plugin's own: outstanding */
 	bool nonsense;                   /* EXTENTS: the reply cannot be */
 };
@@ -73,6 +74,7 @@ struct remote_unit {
 	struct remote_settings settings;
 	struct remote_export export; /* as it was at open */
 	bool tracks_writes;          /* there is something to flush */
+	bool initializes_reads;      /* the server sends replies in pieces that do not follow one another */
 	atomic_uint_least64_t counters[REMOTE_COUNTERS];
 
 	struct tgtkit_worker *worker;
@@ -127,6 +129,8 @@ void remote_cancel(void *queue_context, struct tgtkit_request *request);
 
 /* ---- command.c: what libnbd is asked for a request.  False: it refused, with io->error. ---- */
 bool remote_command_send(struct remote_io *io, struct nbd_handle *nbd);
+/* READ, answered without an error: it has to be sent again, into memory that is initialized. */
+bool remote_command_must_repeat(const struct remote_io *io);
 
 /* ---- replay.c: durability ---- */
 /* A flush has nothing to do, and it is known that it has not. */

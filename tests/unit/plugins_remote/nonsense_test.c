@@ -91,6 +91,44 @@ START_TEST(a_read_that_is_short_is_an_error_and_no_zeros)
 }
 END_TEST
 
+START_TEST(a_reply_in_pieces_may_come_in_any_order)
+{
+	rogue_start(ROGUE_HONEST, false);
+	open_unit(NULL);
+	fill(rogue_disk, sizeof(rogue_disk), 9);
+	rogue_behave(ROGUE_SECOND_HALF_FIRST);
+	for (unsigned i = 0; i < 3; i++) {
+		memset(data, 0xaa, sizeof(data));
+		ck_status(fh_read(unit, data, 8192, 4096), 0);
+		ck_assert_int_eq(memcmp(data, rogue_disk + 4096, 8192), 0);
+	}
+	rogue_behave(ROGUE_HONEST);
+	fh_close(unit);
+	rogue_stop();
+}
+END_TEST
+
+/* As many bytes as were asked for, but not those. */
+START_TEST(what_a_server_leaves_out_shows_nothing_of_the_memory)
+{
+	static unsigned char zeros[4096];
+
+	rogue_start(ROGUE_HONEST, false);
+	open_unit(NULL);
+	fill(rogue_disk, sizeof(rogue_disk), 10);
+	rogue_behave(ROGUE_FIRST_HALF_TWICE);
+	for (unsigned i = 0; i < 3; i++) {
+		memset(data, 0xaa, sizeof(data));
+		ck_status(fh_read(unit, data, 8192, 0), 0);
+		ck_assert_int_eq(memcmp(data, rogue_disk, 4096), 0);
+		ck_assert_int_eq(memcmp(data + 4096, zeros, 4096), 0);
+	}
+	rogue_behave(ROGUE_HONEST);
+	fh_close(unit);
+	rogue_stop();
+}
+END_TEST
+
 START_TEST(block_status_is_cut_to_what_was_asked_and_refused_if_empty)
 {
 	struct tgtkit_extent extents[4];
@@ -125,6 +163,8 @@ TCase *nonsense_tests(void)
 	tcase_add_loop_test(tests, a_server_that_never_makes_sense_is_a_timeout, 0,
 			    sizeof(reply_behaviours) / sizeof(reply_behaviours[0]));
 	tcase_add_test(tests, a_read_that_is_short_is_an_error_and_no_zeros);
+	tcase_add_test(tests, a_reply_in_pieces_may_come_in_any_order);
+	tcase_add_test(tests, what_a_server_leaves_out_shows_nothing_of_the_memory);
 	tcase_add_test(tests, block_status_is_cut_to_what_was_asked_and_refused_if_empty);
 	return tests;
 }

@@ -148,10 +148,10 @@ static bool reply_simple(int fd, const struct request *request, uint32_t error)
 	return say(fd, &reply, sizeof(reply));
 }
 
-static bool reply_chunk(int fd, const struct request *request, uint16_t type, uint32_t length)
+static bool reply_chunk(int fd, const struct request *request, uint16_t flags, uint16_t type, uint32_t length)
 {
 	struct chunk reply = {.magic = htobe32(0x668e33ef),
-			      .flags = htobe16(CHUNK_DONE),
+			      .flags = htobe16(flags),
 			      .type = htobe16(type),
 			      .cookie = request->cookie,
 			      .length = htobe32(length)};
@@ -163,12 +163,29 @@ static bool reply_chunk(int fd, const struct request *request, uint16_t type, ui
 	return say(fd, &reply, sizeof(reply));
 }
 
+static bool reply_piece(int fd, const struct request *request, uint16_t flags, uint64_t offset, uint32_t length)
+{
+	const uint64_t wire_offset = htobe64(offset);
+
+	return reply_chunk(fd, request, flags, CHUNK_DATA, (uint32_t)sizeof(wire_offset) + length) &&
+	       say(fd, &wire_offset, sizeof(wire_offset)) && say(fd, rogue_disk + offset, length);
+}
+
 static bool reply_read(int fd, const struct request *request, uint64_t offset, uint32_t length)
 {
-	if (rogue.behaviour == ROGUE_SHORT_READ)
-		length /= 2;
-	return reply_chunk(fd, request, CHUNK_DATA, (uint32_t)sizeof(request->offset) + length) &&
-	       say(fd, &request->offset, sizeof(request->offset)) && say(fd, rogue_disk + offset, length);
+	const uint32_t half = length / 2;
+
+	switch (rogue.behaviour) {
+	case ROGUE_SHORT_READ:
+		return reply_piece(fd, request, CHUNK_DONE, offset, half);
+	case ROGUE_SECOND_HALF_FIRST:
+		return reply_piece(fd, request, 0, offset + half, half) &&
+		       reply_piece(fd, request, CHUNK_DONE, offset, half);
+	case ROGUE_FIRST_HALF_TWICE:
+		return reply_piece(fd, request, 0, offset, half) &&
+		       reply_piece(fd, request, CHUNK_DONE, offset, half);
+	}
+	return reply_piece(fd, request, CHUNK_DONE, offset, length);
 }
 
 static bool reply_block_status(int fd, const struct request *request, uint32_t length)
@@ -179,7 +196,7 @@ static bool reply_block_status(int fd, const struct request *request, uint32_t l
 		body[1] = 0;
 	if (rogue.behaviour == ROGUE_FOREIGN_EXTENTS)
 		body[3] = htobe32(4 * length);
-	return reply_chunk(fd, request, CHUNK_BLOCK_STATUS, sizeof(body)) && say(fd, body, sizeof(body));
+	return reply_chunk(fd, request, CHUNK_DONE, CHUNK_BLOCK_STATUS, sizeof(body)) && say(fd, body, sizeof(body));
 }
 
 static bool write_disk(int fd, const struct request *request, uint64_t offset, uint32_t length)

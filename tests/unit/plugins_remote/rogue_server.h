@@ -20,12 +20,14 @@ enum rogue_behaviour {
 	/* In answer to a request. */
 	ROGUE_BAD_MAGIC,
 	ROGUE_UNKNOWN_COOKIE,
-	ROGUE_SHORT_READ,      /* half of what a read asked for, as if it were all */
-	ROGUE_EMPTY_EXTENTS,   /* block status with a length of zero */
-	ROGUE_FOREIGN_EXTENTS, /* block status that is longer than asked for */
-	ROGUE_HOLDS_FLUSHES,   /* answers none */
-	ROGUE_HANGS_UP,	       /* reads the request, and closes */
-	ROGUE_SHUTS_DOWN,      /* answers NBD_ESHUTDOWN, and closes when the client does */
+	ROGUE_SHORT_READ,	 /* half of what a read asked for, as if it were all */
+	ROGUE_SECOND_HALF_FIRST, /* of a read */
+	ROGUE_FIRST_HALF_TWICE,	 /* of a read, and never the other */
+	ROGUE_EMPTY_EXTENTS,	 /* block status with a length of zero */
+	ROGUE_FOREIGN_EXTENTS,	 /* block status that is longer than asked for */
+	ROGUE_HOLDS_FLUSHES,	 /* answers none */
+	ROGUE_HANGS_UP,		 /* reads the request, and closes */
+	ROGUE_SHUTS_DOWN,	 /* answers NBD_ESHUTDOWN, and closes when the client does */
 };
 
 extern unsigned char rogue_disk[ROGUE_DISK_BYTES];
