@@ -5,6 +5,10 @@
 remote is compared with fio's engine nbd on the same nbdkit, iouring with its engine io_uring on the same file with O_DIRECT
 and with the plugin file.  The daemon's own CPU time per I/O stands in the table.  Needs TGTKIT_BUILD (a build without
 sanitizers), nbdkit, and fio with the engines nbd and io_uring.
+
+fio has no iSCSI in between.  At a queue depth of 1 each I/O through the daemon takes one more round trip, which no store can
+save: the column "beyond the hop" leaves out what the same I/O takes with the store null, so that 1 means that the store costs
+no more time than its peer.  The rows with busy_poll_us are what a daemon that does not sleep makes of it.
 """
 
 import argparse
@@ -23,6 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lib import daemon, nbd  # noqa: E402
 
 FILE_BYTES = 1 << 30
+BUSY_POLL_US = 100
 
 
 class Case(NamedTuple):
@@ -33,6 +38,11 @@ class Case(NamedTuple):
     depth: int
     block: int
     goal: float = 0
+    polls: bool = False
+
+    @property
+    def daemon(self):
+        return "polling" if self.polls else "sleeping"
 
 
 def cases_of(store, peer, goal):
@@ -41,7 +51,12 @@ def cases_of(store, peer, goal):
             for depth, block in ((32, 4096), (1, 4096), (8, 256 << 10)) for write in (False, True)]
 
 
-CASES = [*cases_of("remote", "nbd", 0.8), *cases_of("iouring", "io_uring", 0.85),
+def polling(cases):
+    return [case._replace(name=f"{case.name}, busy_poll_us={BUSY_POLL_US}", polls=True) for case in cases
+            if case.depth == 1]
+
+
+CASES = [*cases_of("remote", "nbd", 0.8), *polling(cases_of("remote", "nbd", 0.8)), *cases_of("iouring", "io_uring", 0.85),
          *[case._replace(goal=1 if case.depth == 32 else 0) for case in cases_of("iouring", "file", 0)]]
 
 
@@ -56,33 +71,49 @@ def fio(arguments, case, backends):
     return {"iops": job["write" if case.write else "read"]["iops"], "cpu_us_per_io": float("nan")}
 
 
-def through_daemon(arguments, case, served, lun):
+def through_daemon(arguments, case, setting, store):
+    served = setting.daemons[case.daemon]
     command = [str(arguments.load), "-q", str(case.depth), "-b", str(case.block), *(["-r", "0"] if case.write else []),
                "-t", str(arguments.seconds), "-p", str(served.pid), served.address[0], str(served.address[1]),
-               daemon.TARGET, str(lun)]
+               daemon.TARGET, str(setting.luns[case.daemon, store])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60 + arguments.seconds, check=True)
     return {key: float(value) for key, value in (pair.split("=") for pair in done.stdout.split())}
 
 
+class Setting(NamedTuple):
+    daemons: dict
+    luns: dict  # by daemon and store
+    backends: dict  # for fio
+
+
 @contextlib.contextmanager
-def setting(folder):
-    """The daemon, its LUNs by store, and the backends for fio.  nbdkit keeps its disk in memory."""
+def make_setting(folder):
+    """Two daemons, one of which polls.  nbdkit keeps its disk in memory."""
     files = {name: folder / f"{name}.img" for name in ("iouring", "file", "io_uring")}
     for path in files.values():
         with path.open("wb") as file:
             for _ in range(FILE_BYTES >> 20):
                 file.write(os.urandom(1 << 20))
             os.fsync(file.fileno())
-    with nbd.Server(folder, "memory", str(FILE_BYTES)) as server:
-        luns = [{"lun": 0, "path": f"remote:{server.uri}", "options": {"connections": 1}},
-                {"lun": 1, "path": f"iouring:{files['iouring']}"},
-                {"lun": 2, "path": f"file:{files['file']}", "options": {"direct": True}}]
-        with daemon.serve_targets(folder, daemon.target(*luns), workers=1) as served:
-            yield served, {"remote": 0, "iouring": 1, "file": 2}, {"nbd": server.uri, "io_uring": files["io_uring"]}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(nbd.Server(folder, "memory", str(FILE_BYTES)))
+        network = {"remote": {"path": f"remote:{server.uri}", "options": {"connections": 1}},
+                   "null": {"path": f"null:{FILE_BYTES}"}}
+        stores = {"sleeping": {**network, "iouring": {"path": f"iouring:{files['iouring']}"},
+                               "file": {"path": f"file:{files['file']}", "options": {"direct": True}}},
+                  "polling": network}
+        daemons = {}
+        for name, luns in stores.items():
+            (folder / name).mkdir()
+            daemons[name] = stack.enter_context(daemon.serve_targets(
+                folder / name, daemon.target(*luns.values()), workers=1,
+                busy_poll_us=BUSY_POLL_US if name == "polling" else 0))
+        yield Setting(daemons, {(name, store): lun for name, luns in stores.items() for lun, store in enumerate(luns)},
+                      {"nbd": server.uri, "io_uring": files["io_uring"]})
 
 
 def print_table(rows):
-    heading = ("", "peer, IOPS", "CPU per I/O", "tgtkit, IOPS", "CPU per I/O", "ratio", "goal")
+    heading = ("", "peer, IOPS", "CPU per I/O", "tgtkit, IOPS", "CPU per I/O", "ratio", "goal", "beyond the hop")
     widths = [max(len(line[column]) for line in [heading, *rows]) for column in range(len(heading))]
     for line in [heading, *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
@@ -92,12 +123,33 @@ def median_of(runs, figure):
     return statistics.median(run[figure] for run in runs)
 
 
-def row(case, peer_runs, own_runs):
-    peer, own = median_of(peer_runs, "iops"), median_of(own_runs, "iops")
+class Runs(NamedTuple):
+    peer: list
+    own: list
+    hop: list
+
+
+def beyond_the_hop(case, peer, own, hop):
+    """The peer's time per I/O by that of the store alone."""
+    if not hop:
+        return ""
+    return f"{1 / peer / (1 / own - 1 / median_of(hop, 'iops')):.2f}"
+
+
+def row(case, runs):
+    peer, own = median_of(runs.peer, "iops"), median_of(runs.own, "iops")
     goal = "" if not case.goal else f"{case.goal:g} " + ("reached" if own >= case.goal * peer else "MISSED")
-    peer_cpu = f"{median_of(peer_runs, 'cpu_us_per_io'):.2f} us" if case.peer == "file" else ""
-    return (case.name, f"{peer:,.0f}", peer_cpu, f"{own:,.0f}", f"{median_of(own_runs, 'cpu_us_per_io'):.2f} us",
-            f"{own / peer:.2f}", goal)
+    peer_cpu = f"{median_of(runs.peer, 'cpu_us_per_io'):.2f} us" if case.peer == "file" else ""
+    return (case.name, f"{peer:,.0f}", peer_cpu, f"{own:,.0f}", f"{median_of(runs.own, 'cpu_us_per_io'):.2f} us",
+            f"{own / peer:.2f}", goal, beyond_the_hop(case, peer, own, runs.hop))
+
+
+def measure(arguments, case, setting, runs):
+    runs.peer.append(through_daemon(arguments, case, setting, "file") if case.peer == "file" else
+                     fio(arguments, case, setting.backends))
+    runs.own.append(through_daemon(arguments, case, setting, case.store))
+    if case.depth == 1 and case.peer != "file":
+        runs.hop.append(through_daemon(arguments, case, setting, "null"))
 
 
 def parse_arguments():
@@ -122,17 +174,13 @@ def main():
     if os.getloadavg()[0] > 0.5:
         print(f"The load average is {os.getloadavg()[0]:.1f}: others use these CPUs, and the figures will say little.")
     cases = [case for case in CASES if arguments.only in case.name]
-    results = {case: ([], []) for case in cases}
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, setting(pathlib.Path(folder)) as parts:
-        served, luns, backends = parts
+    results = {case: Runs([], [], []) for case in cases}
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, make_setting(pathlib.Path(folder)) as setting:
         for _ in range(arguments.rounds):
             for case in cases:
-                peer = (through_daemon(arguments, case, served, luns["file"]) if case.peer == "file" else
-                        fio(arguments, case, backends))
-                results[case][0].append(peer)
-                results[case][1].append(through_daemon(arguments, case, served, luns[case.store]))
-    print(f"Medians of {arguments.rounds} rounds of {arguments.seconds:g} s, the two in turns.")
-    print_table([row(case, *results[case]) for case in cases])
+                measure(arguments, case, setting, results[case])
+    print(f"Medians of {arguments.rounds} rounds of {arguments.seconds:g} s, in turns.")
+    print_table([row(case, results[case]) for case in cases])
 
 
 if __name__ == "__main__":
