@@ -8,6 +8,7 @@
 #include <rbd/librbd.h>
 
 #include "cluster.h"
+#include "tuning.h"
 
 #define OSD_TIMEOUT "rados_osd_op_timeout"
 
@@ -78,8 +79,12 @@ static int set_fixed(rados_t rados, const struct crbd_settings *settings, struct
 static int configure(rados_t rados, const struct crbd_settings *settings, struct tgtkit_error *error)
 {
 	const unsigned timeout_s = settings->connect_timeout_s;
-	int status = read_conf(rados, settings, error);
+	struct crbd_untuned untuned;
+	int status;
 
+	crbd_tuning_begin(rados, &untuned);
+	status = read_conf(rados, settings, error);
+	crbd_tuning_apply(rados, &untuned);
 	/* The daemon's standard error is its log, to which failures come by return values. */
 	if (status == 0)
 		status = set(rados, "log_to_stderr", "false", "log_to_stderr", error);
@@ -97,6 +102,7 @@ static int configure(rados_t rados, const struct crbd_settings *settings, struct
 		snprintf(shown, sizeof(shown), "ceph_%s", settings->ceph[i].key);
 		status = set(rados, settings->ceph[i].key, settings->ceph[i].value, shown, error);
 	}
+	crbd_tuning_end(rados);
 	if (status == 0)
 		status = set_number(rados, OSD_TIMEOUT, timeout_s, error);
 	return status;

@@ -130,6 +130,45 @@ START_TEST(opening_and_closing_leaves_nothing_behind)
 }
 END_TEST
 
+/* What the client goes by, as its admin socket tells. */
+static void assert_set(const char *key, const char *value)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "$CEPH --admin-daemon asok config get %s | tee said && grep -q '\"%s\"' said", key,
+		 value);
+	cluster_shell(command);
+}
+
+START_TEST(what_nobody_has_set_is_set_for_speed)
+{
+	fh_close(create(4 * MIB, NULL));
+	ck_status(try_open(&unit, NULL, OPTIONS({"ceph_admin_socket", in_scratch("asok")}, {"ceph_debug_rados", "1/1"}),
+			   0, 0),
+		  0);
+	assert_set("rbd_non_blocking_aio", "false");
+	assert_set("rbd_io_scheduler", "none");
+	assert_set("objecter_inflight_ops", "0");
+	assert_set("debug_rbd", "0/0");
+	assert_set("debug_rados", "1/1");
+	fh_close(unit);
+}
+END_TEST
+
+/* With a limit of librados', whoever hands a request over may have to wait. */
+START_TEST(what_the_file_says_stands_and_no_worker_waits)
+{
+	fh_close(create(4 * MIB, NULL));
+	cluster_shell("cp $CONF conf && printf '[client]\nobjecter_inflight_ops = 512\nrbd_non_blocking_aio = false\n' >>conf");
+	ck_status(try_open(&unit, NULL, OPTIONS({"conf", in_scratch("conf")}, {"ceph_admin_socket", in_scratch("asok")}), 0,
+			   0),
+		  0);
+	assert_set("objecter_inflight_ops", "512");
+	assert_set("rbd_non_blocking_aio", "true");
+	fh_close(unit);
+}
+END_TEST
+
 TCase *open_tests(void)
 {
 	TCase *tests = make_case("opening");
@@ -139,6 +178,8 @@ TCase *open_tests(void)
 	tcase_add_test(tests, an_image_is_made_as_the_options_say);
 	tcase_add_test(tests, an_image_without_a_lock_is_only_read);
 	tcase_add_test(tests, the_identity_is_that_of_what_is_stored);
+	tcase_add_test(tests, what_nobody_has_set_is_set_for_speed);
+	tcase_add_test(tests, what_the_file_says_stands_and_no_worker_waits);
 	tcase_add_test(tests, opening_and_closing_leaves_nothing_behind);
 	return tests;
 }
