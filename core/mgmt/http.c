@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rt/log.h"
+#include "rt/worker.h"
 
 /* The socket is for administrators: enough for scripts that run side by side, too little to fill the memory. */
 #define CONNECTION_LIMIT      128u
@@ -21,7 +22,9 @@ struct mgmt_http {
 	struct rt_fd epoll;
 	struct rt_timer timer;
 	mgmt_handler *handle;
+	void (*sent)(void *context);
 	void *context;
+	unsigned touring;	/* requests whose answer waits for the workers */
 	struct rt_list waiting; /* requests that are suspended */
 };
 
@@ -39,6 +42,7 @@ struct mgmt_request {
 	const char *content_type;
 	char *answer;
 	size_t answer_length;
+	struct rt_workers_tour tour;
 };
 
 /* ---- Reading a request ------------------------------------------------------------------------------------------ */
@@ -192,13 +196,8 @@ static void time_is_up(struct rt_timer *timer)
 	turn(RT_CONTAINER_OF(timer, struct mgmt_http, timer));
 }
 
-void mgmt_request_answer(struct mgmt_request *request, unsigned status, const char *content_type, char *text,
-			 size_t length)
+static void deliver(struct mgmt_request *request)
 {
-	request->status = status;
-	request->content_type = content_type;
-	request->answer = text;
-	request->answer_length = text ? length : 0;
 	request->answered = true;
 	if (!request->suspended)
 		return;
@@ -206,6 +205,38 @@ void mgmt_request_answer(struct mgmt_request *request, unsigned status, const ch
 	rt_list_remove(&request->in_waiting);
 	MHD_resume_connection(request->connection);
 	rt_timer_arm(request->http->control, &request->http->timer, 0);
+}
+
+static void told_everywhere(struct rt_workers_tour *tour)
+{
+	struct mgmt_request *request = RT_CONTAINER_OF(tour, struct mgmt_request, tour);
+	struct mgmt_http *http = request->http;
+
+	http->touring--;
+	deliver(request);
+	http->sent(http->context);
+}
+
+static bool has_changed_something(const struct mgmt_request *request)
+{
+	return request->status < MHD_HTTP_MULTIPLE_CHOICES && strcmp(request->method, MHD_HTTP_METHOD_GET) != 0 &&
+	       strcmp(request->method, MHD_HTTP_METHOD_HEAD) != 0;
+}
+
+void mgmt_request_answer(struct mgmt_request *request, unsigned status, const char *content_type, char *text,
+			 size_t length)
+{
+	request->status = status;
+	request->content_type = content_type;
+	request->answer = text;
+	request->answer_length = text ? length : 0;
+	if (!has_changed_something(request)) {
+		deliver(request);
+		return;
+	}
+	request->http->touring++;
+	request->tour = (struct rt_workers_tour){.finished = told_everywhere, .home = request->http->control};
+	rt_workers_tour_start(&request->tour);
 }
 
 /* ---- Start and end ---------------------------------------------------------------------------------------------- */
@@ -229,7 +260,8 @@ static int watch(struct mgmt_http *http)
 	return rt_fd_add(http->control, &http->epoll, RT_FD_READ);
 }
 
-int mgmt_http_start(struct rt_loop *control, int fd, mgmt_handler *handle, void *context, struct mgmt_http **started)
+int mgmt_http_start(struct rt_loop *control, int fd, mgmt_handler *handle, void (*sent)(void *context), void *context,
+		    struct mgmt_http **started)
 {
 	struct mgmt_http *http = calloc(1, sizeof(*http));
 	int status;
@@ -238,6 +270,7 @@ int mgmt_http_start(struct rt_loop *control, int fd, mgmt_handler *handle, void 
 		return -ENOMEM;
 	http->control = control;
 	http->handle = handle;
+	http->sent = sent;
 	http->context = context;
 	rt_list_init(&http->waiting);
 	http->daemon = MHD_start_daemon(
@@ -261,6 +294,11 @@ static void answer_stopping(struct mgmt_request *request)
 	static const char text[] = "{\"error\":{\"code\":\"stopping\",\"message\":\"the daemon is stopping\"}}\n";
 
 	mgmt_request_answer(request, MHD_HTTP_SERVICE_UNAVAILABLE, "application/json", strdup(text), strlen(text));
+}
+
+bool mgmt_http_is_busy(const struct mgmt_http *http)
+{
+	return http->touring > 0;
 }
 
 void mgmt_http_quiesce(struct mgmt_http *http)

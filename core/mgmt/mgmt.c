@@ -56,13 +56,29 @@ int mgmt_create(const struct mgmt_options *options, struct mgmt **created, char 
 	return 0;
 }
 
+void mgmt_check_stopped(struct mgmt *mgmt)
+{
+	void (*stopped)(void *context) = mgmt->stopped;
+
+	if (!stopped || mgmt->verbs || !rt_list_is_empty(&mgmt->operations) ||
+	    (mgmt->http && mgmt_http_is_busy(mgmt->http)))
+		return;
+	mgmt->stopped = NULL;
+	stopped(mgmt->stopped_context);
+}
+
+static void answer_sent(void *context)
+{
+	mgmt_check_stopped(context);
+}
+
 int mgmt_serve(struct mgmt *mgmt)
 {
 	int status;
 
 	if (mgmt->fd < 0)
 		return 0;
-	status = mgmt_http_start(mgmt->control, mgmt->fd, mgmt_route, mgmt, &mgmt->http);
+	status = mgmt_http_start(mgmt->control, mgmt->fd, mgmt_route, answer_sent, mgmt, &mgmt->http);
 	if (status)
 		rt_log(RT_LOG_ERROR, "the API on %s cannot start: %s", mgmt->socket_path, strerror(-status));
 	else
@@ -77,16 +93,6 @@ static void close_socket(struct mgmt *mgmt)
 	if (mgmt->fd >= 0)
 		mgmt_socket_close(mgmt->fd, mgmt->socket_path);
 	mgmt->fd = -1;
-}
-
-void mgmt_check_stopped(struct mgmt *mgmt)
-{
-	void (*stopped)(void *context) = mgmt->stopped;
-
-	if (!stopped || mgmt->verbs || !rt_list_is_empty(&mgmt->operations))
-		return;
-	mgmt->stopped = NULL;
-	stopped(mgmt->stopped_context);
 }
 
 void mgmt_stop(struct mgmt *mgmt, void (*stopped)(void *context), void *context)

@@ -185,6 +185,34 @@ void rt_workers_stop(void)
 	destroy_all();
 }
 
+/* ---- Tour ------------------------------------------------------------------------------------------------------ */
+
+static void come_home(struct rt_post *post)
+{
+	struct rt_workers_tour *tour = RT_CONTAINER_OF(post, struct rt_workers_tour, post);
+
+	tour->finished(tour);
+}
+
+static void go_on(struct rt_post *post)
+{
+	struct rt_workers_tour *tour = RT_CONTAINER_OF(post, struct rt_workers_tour, post);
+
+	if (tour->next < all.count) {
+		rt_loop_post(all.workers[tour->next++].loop, &tour->post);
+		return;
+	}
+	tour->post.run = come_home;
+	rt_loop_post(tour->home, &tour->post);
+}
+
+void rt_workers_tour_start(struct rt_workers_tour *tour)
+{
+	tour->post.run = go_on;
+	tour->next = 0;
+	go_on(&tour->post);
+}
+
 /* ---- A worker without a thread -------------------------------------------------------------------------------- */
 
 int rt_workers_adopt_current(struct rt_worker **worker, size_t memory_bytes)

@@ -32,6 +32,20 @@ unsigned rt_workers_count(void);
 struct rt_worker *rt_worker_get(unsigned index);
 struct rt_worker *rt_worker_current(void); /* NULL off the workers */
 
+/* A message that goes from worker to worker and home again: when it is back, every worker has run what had been posted
+ * to it before the tour began. */
+struct rt_workers_tour {
+	/* On `home`; the tour is the owner's again. */
+	void (*finished)(struct rt_workers_tour *tour);
+	struct rt_loop *home;
+	/* private */
+	struct rt_post post;
+	unsigned next;
+};
+
+/* On the thread that has posted what is waited for.  No tour comes home after rt_workers_stop. */
+void rt_workers_tour_start(struct rt_workers_tour *tour);
+
 /* For unit tests: makes the calling thread worker `index` of 1 without starting threads; run the loop by hand. */
 int rt_workers_adopt_current(struct rt_worker **worker, size_t memory_bytes);
 void rt_workers_release_current(void);

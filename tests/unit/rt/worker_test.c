@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "rt/log.h"
@@ -96,6 +97,54 @@ START_TEST(workers_take_no_signals_and_the_starter_keeps_its_mask)
 }
 END_TEST
 
+#define MESSAGES 1000u
+
+struct journey {
+	struct rt_workers_tour tour;
+	_Atomic unsigned run;
+	unsigned run_before_it_came_home;
+	struct rt_loop *home;
+	sem_t done;
+};
+
+static struct journey journey;
+
+static void count_message(struct rt_post *self)
+{
+	(void)self;
+	atomic_fetch_add(&journey.run, 1);
+}
+
+static void came_home(struct rt_workers_tour *tour)
+{
+	struct journey *self = RT_CONTAINER_OF(tour, struct journey, tour);
+
+	self->run_before_it_came_home = atomic_load(&self->run);
+	self->home = rt_loop_current();
+	sem_post(&self->done);
+}
+
+START_TEST(a_tour_comes_home_after_what_was_posted_before_it)
+{
+	static struct rt_post messages[WORKERS * MESSAGES];
+
+	start(WORKERS, ENOUGH_MEMORY);
+	sem_init(&journey.done, 0, 0);
+	for (unsigned i = 0; i < WORKERS * MESSAGES; i++) {
+		messages[i].run = count_message;
+		rt_loop_post(rt_worker_get(i % WORKERS)->loop, &messages[i]);
+	}
+	journey.tour = (struct rt_workers_tour){.finished = came_home, .home = rt_worker_get(1)->loop};
+	rt_workers_tour_start(&journey.tour);
+	while (sem_wait(&journey.done) < 0)
+		ck_assert_int_eq(errno, EINTR);
+	ck_assert_uint_eq(journey.run_before_it_came_home, WORKERS * MESSAGES);
+	ck_assert_ptr_eq(journey.home, rt_worker_get(1)->loop);
+	rt_workers_stop();
+	sem_destroy(&journey.done);
+}
+END_TEST
+
 START_TEST(workers_can_be_started_again)
 {
 	for (unsigned i = 0; i < 3; i++) {
@@ -168,6 +217,7 @@ Suite *worker_suite(void)
 	tcase_set_timeout(tests, 30);
 	tcase_add_test(tests, every_worker_is_a_named_thread_with_a_loop_and_memory);
 	tcase_add_test(tests, workers_take_no_signals_and_the_starter_keeps_its_mask);
+	tcase_add_test(tests, a_tour_comes_home_after_what_was_posted_before_it);
 	tcase_add_test(tests, workers_can_be_started_again);
 	tcase_add_test(tests, no_count_means_one_per_cpu_as_far_as_the_memory_goes);
 	tcase_add_test(tests, too_many_workers_or_too_little_memory_is_refused);
