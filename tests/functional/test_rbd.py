@@ -19,6 +19,7 @@ IMAGE_BYTES = 32 * MIB
 ACTIVE, STANDBY = 0, 2
 STATE_CHANGED = (scsi.UNIT_ATTENTION, 0x2A, 0x06)
 IN_STANDBY = (scsi.NOT_READY, 0x04, 0x0B)
+LIBRADOS_OPERATIONS = 1024  # its default of objecter_inflight_ops
 SPACE_ALLOCATION_FAILED = (scsi.DATA_PROTECT, 0x27, 0x07)
 
 numbers = itertools.count()
@@ -159,6 +160,29 @@ def test_a_killed_osd_holds_requests_up_and_loses_nothing(tmp_path, cluster, ima
             load.finish(session, started)
             session.wait(started_later).expect_good()
             load.verify(session)
+
+
+def test_a_dead_osd_holds_no_other_unit_up(tmp_path, cluster, image):
+    """With more on its way to it than librados by itself lets be, on the worker that serves the other unit, too."""
+    units = daemon.target(lun(cluster, image), "null:16M")
+    with contextlib.ExitStack() as stack:
+        running = stack.enter_context(daemon.serve_targets(tmp_path, units, workers=1))
+        other = stack.enter_context(connected(running))
+        other.settle(1)
+        cluster.kill("osd")
+        started = []
+        while len(started) < LIBRADOS_OPERATIONS + 100:
+            session = stack.enter_context(connected(running))
+            while session.has_window:
+                block = len(started)
+                started.append((session, session.start(scsi.write16(block, 1), block.to_bytes(512, "big"))))
+            other.read(len(started), 1, lun=1)
+        assert Api(tmp_path / "api.sock").get(f"/v1/targets/{daemon.TARGET}/luns/0")["online"]
+        cluster.start("osd")
+        for session, task in started:
+            session.wait(task).expect_good()
+        seen = other.read(0, len(started))
+        assert seen == b"".join(block.to_bytes(512, "big") for block in range(len(started)))
 
 
 def test_io_goes_on_without_a_monitor(tmp_path, cluster, image):

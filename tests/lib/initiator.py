@@ -227,8 +227,12 @@ class Session:
         self.connection.send(self.prepare(request, immediate))
         return request
 
+    @property
+    def has_window(self):
+        return not serial_before(self.max_cmd_sn, self.cmd_sn)
+
     def wait_for_window(self):
-        while serial_before(self.max_cmd_sn, self.cmd_sn):
+        while not self.has_window:
             self.pump()
 
     def prepare_command(self, cdb, data_out=None, read_length=0, edtl=None, lun=0, attribute=1, ahs=b"",
