@@ -16,6 +16,7 @@
 #include "names.h"
 
 #define LEASE_NAME_BYTES 24
+#define READINGS	 4u
 #define AFTER_WAIT_NS	 (60 * S3_SECOND_NS) /* for what an opening has to do yet when its wait is over */
 
 /* What a contender finds. */
@@ -65,6 +66,8 @@ static int lock_state(const char *state_dir, const char *uuid, struct s3_lease *
 
 static int describe_host(const struct s3_lease_args *args, struct s3_lease *lease, struct tgtkit_error *error)
 {
+	pthread_mutex_init(&lease->renewing, NULL);
+	lease->has_mutex = true;
 	lease->lock_fd = -1;
 	lease->lease_ns = args->lease_s * S3_SECOND_NS;
 	atomic_init(&lease->valid_until_ns, 0);
@@ -89,6 +92,18 @@ static bool is_our_ghost(const struct s3_lease *lease, const struct s3_lease_rec
 /* ---- Looking
  * ---------------------------------------------------------------------------------------------------------- */
 
+static int say_opening(struct tgtkit_error *error)
+{
+	snprintf(error->message, sizeof(error->message), "the volume is being opened elsewhere at this moment");
+	return -EBUSY;
+}
+
+static void read_record(struct incumbent *incumbent)
+{
+	if (!s3_lease_decode(incumbent->content.data, incumbent->content.length, &incumbent->record))
+		incumbent->record = (struct s3_lease_record){.host = "an unknown host"};
+}
+
 static int find_incumbent(const struct s3_session *session, struct incumbent *incumbent, struct tgtkit_error *error)
 {
 	struct s3_list list;
@@ -110,9 +125,24 @@ static int find_incumbent(const struct s3_session *session, struct incumbent *in
 		return 0;
 	lease_name(incumbent->generation, name);
 	status = s3_object_get_surely(session, name, &incumbent->content, error);
-	if (status == 0 && !s3_lease_decode(incumbent->content.data, incumbent->content.length, &incumbent->record))
-		incumbent->record = (struct s3_lease_record){.host = "an unknown host"};
+	if (status == 0)
+		read_record(incumbent);
 	return status == -ENOENT ? -EAGAIN : status;
+}
+
+int s3_lease_find_size(const struct s3_session *session, uint64_t *device_bytes, struct tgtkit_error *error)
+{
+	int status = -EAGAIN;
+
+	/* Beside an owner that goes on to the next generation, one may vanish while a reader looks. */
+	for (unsigned i = 0; i < READINGS && status == -EAGAIN; i++) {
+		struct incumbent incumbent = {0};
+
+		status = find_incumbent(session, &incumbent, error);
+		*device_bytes = incumbent.record.device_bytes;
+		s3_text_free(&incumbent.content);
+	}
+	return status == -EAGAIN ? say_opening(error) : status;
 }
 
 /* 0: as it was, 1: changed, or an errno. */
@@ -252,7 +282,7 @@ static int look_for_higher(const struct s3_session *session, const struct s3_lea
 	return status;
 }
 
-int s3_lease_renew(const struct s3_session *session, struct s3_lease *lease, struct tgtkit_error *error)
+static int renew(const struct s3_session *session, struct s3_lease *lease, struct tgtkit_error *error)
 {
 	const uint64_t now = s3_clock_ns(CLOCK_BOOTTIME);
 	int status;
@@ -266,6 +296,46 @@ int s3_lease_renew(const struct s3_session *session, struct s3_lease *lease, str
 	else if (status == -ESHUTDOWN)
 		atomic_store(&lease->is_lost, true);
 	return status;
+}
+
+int s3_lease_renew(const struct s3_session *session, struct s3_lease *lease, struct tgtkit_error *error)
+{
+	int status;
+
+	pthread_mutex_lock(&lease->renewing);
+	status = renew(session, lease, error);
+	pthread_mutex_unlock(&lease->renewing);
+	return status;
+}
+
+int s3_lease_resize(const struct s3_session *session, struct s3_lease *lease, uint64_t device_bytes,
+		    struct tgtkit_error *error)
+{
+	uint64_t old_bytes;
+	int status;
+
+	pthread_mutex_lock(&lease->renewing);
+	old_bytes = lease->record.device_bytes;
+	lease->record.device_bytes = device_bytes;
+	status = renew(session, lease, error);
+	if (status != 0)
+		lease->record.device_bytes = old_bytes;
+	pthread_mutex_unlock(&lease->renewing);
+	return status;
+}
+
+/* The old owner may have made the volume larger until it heard of us. */
+static int take_size(const struct s3_session *session, struct incumbent *incumbent, struct s3_lease *lease,
+		     struct tgtkit_error *error)
+{
+	const int status = has_changed(session, incumbent, error);
+
+	if (status < 0)
+		return status;
+	read_record(incumbent);
+	if (incumbent->record.device_bytes != 0)
+		lease->record.device_bytes = incumbent->record.device_bytes;
+	return 0;
 }
 
 /* After our generation stands: sit out what the old owner may still believe it has. */
@@ -290,7 +360,8 @@ static int sit_out(const struct s3_session *session, const struct s3_lease_args 
 		if (status == -ESHUTDOWN)
 			return status;
 	}
-	return s3_lease_renew(session, lease, error);
+	status = take_size(session, incumbent, lease, error);
+	return status == 0 ? s3_lease_renew(session, lease, error) : status;
 }
 
 static int take(const struct s3_session *session, const struct s3_lease_args *args, struct incumbent *incumbent,
@@ -304,6 +375,8 @@ static int take(const struct s3_session *session, const struct s3_lease_args *ar
 		status = wait_until_lapsed(session, args, incumbent, error);
 	if (status != 0)
 		return status;
+	lease->record.device_bytes =
+	    incumbent->record.device_bytes != 0 ? incumbent->record.device_bytes : args->device_bytes;
 	lease->generation =
 	    (incumbent->generation > incumbent->newest_map ? incumbent->generation : incumbent->newest_map) + 1;
 	status = create(session, lease, error);
@@ -329,10 +402,8 @@ int s3_lease_acquire(const struct s3_session *session, const struct s3_lease_arg
 
 	if (status == 0)
 		status = find_incumbent(session, &incumbent, error);
-	if (status == -EAGAIN) {
-		snprintf(error->message, sizeof(error->message), "the volume is being opened elsewhere at this moment");
-		status = -EBUSY;
-	}
+	if (status == -EAGAIN)
+		status = say_opening(error);
 	if (status == 0)
 		status = take(session, args, &incumbent, lease, error);
 	if (status == -ENOSYS)
@@ -369,4 +440,7 @@ void s3_lease_close(struct s3_lease *lease)
 	if (lease->lock_fd >= 0)
 		close(lease->lock_fd);
 	lease->lock_fd = -1;
+	if (lease->has_mutex)
+		pthread_mutex_destroy(&lease->renewing);
+	lease->has_mutex = false;
 }

@@ -150,6 +150,9 @@ bool s3_lease_decode(const char *json, size_t length, struct s3_lease_record *re
 	string_at(object, "boot", record->boot, sizeof(record->boot));
 	string_at(object, "state", record->state, sizeof(record->state));
 	record->released = json_is_true(json_object_get(object, "released"));
+	if (!number_at(object, "deviceSize", S3_DEVICE_BYTES_MAXIMUM, &record->device_bytes) ||
+	    record->device_bytes % S3_GRANULE_BYTES != 0)
+		record->device_bytes = 0;
 	if (!number_at(object, "renewals", INT64_MAX, &record->renewals))
 		record->nonce[0] = '\0';
 	json_decref(object);
@@ -158,9 +161,10 @@ bool s3_lease_decode(const char *json, size_t length, struct s3_lease_record *re
 
 void s3_lease_encode(const struct s3_lease_record *record, struct s3_text *json)
 {
-	add_json(json, json_pack("{s:s, s:I, s:b, s:s, s:s, s:s, s:s}", "nonce", record->nonce, "renewals",
-				 (json_int_t)record->renewals, "released", (int)record->released, "host", record->host,
-				 "machine", record->machine, "boot", record->boot, "state", record->state));
+	add_json(json, json_pack("{s:s, s:I, s:I, s:b, s:s, s:s, s:s, s:s}", "nonce", record->nonce, "renewals",
+				 (json_int_t)record->renewals, "deviceSize", (json_int_t)record->device_bytes,
+				 "released", (int)record->released, "host", record->host, "machine", record->machine,
+				 "boot", record->boot, "state", record->state));
 }
 
 void s3_make_uuid(char uuid[S3_UUID_BYTES])

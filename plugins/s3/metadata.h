@@ -36,6 +36,9 @@ const char *s3_metadata_objection(const struct s3_metadata *metadata);
 struct s3_lease_record {
 	char nonce[S3_UUID_BYTES]; /* of one opening */
 	uint64_t renewals;
+	/* The volume's size, with authority: no other owner's late PUT can change it, as one of `_metadata` could.  0:
+	 * not stated. */
+	uint64_t device_bytes;
 	bool released;
 	char host[65];	  /* for people */
 	char machine[65]; /* of /etc/machine-id */

@@ -99,6 +99,19 @@ static void take_metadata(struct s3_volume *volume)
 		     (volume->metadata.device_bytes + volume->metadata.chunk_bytes - 1) / volume->metadata.chunk_bytes);
 }
 
+/* Of a volume that was ever opened for writing. */
+static int read_size(struct s3_volume *volume, const struct s3_session *session, struct tgtkit_error *error)
+{
+	uint64_t device_bytes = 0;
+	int status = volume->metadata.format == 0 ? 0 : s3_lease_find_size(session, &device_bytes, error);
+
+	volume->stated_bytes = volume->metadata.device_bytes;
+	if (device_bytes != 0)
+		volume->metadata.device_bytes = device_bytes;
+	take_metadata(volume);
+	return status;
+}
+
 int s3_volume_read_metadata(struct s3_volume *volume, const struct s3_session *session, struct tgtkit_error *error)
 {
 	struct s3_text json = {0};
@@ -111,7 +124,7 @@ int s3_volume_read_metadata(struct s3_volume *volume, const struct s3_session *s
 			snprintf(error->message, sizeof(error->message), "%s/%s_metadata is not that of a volume: %s",
 				 volume->client.address.bucket, volume->client.address.prefix, reason);
 		else
-			take_metadata(volume);
+			status = read_size(volume, session, error);
 	}
 	s3_text_free(&json);
 	return status;
@@ -217,6 +230,8 @@ int s3_volume_grow(struct s3_volume *volume, uint64_t size_bytes, struct tgtkit_
 		return say(error, -ENOMEM, "out of memory");
 	volume->metadata.device_bytes = size_bytes;
 	status = write_metadata(volume, &session, false, error);
+	if (status == 0)
+		status = s3_lease_resize(&session, &volume->lease, size_bytes, error);
 	s3_http_free(session.http);
 	if (status == 0)
 		take_metadata(volume);
@@ -228,12 +243,22 @@ int s3_volume_grow(struct s3_volume *volume, uint64_t size_bytes, struct tgtkit_
 /* ---- Opening and closing
  * ------------------------------------------------------------------------------------------------ */
 
+/* What an earlier owner left half done, or a fenced one wrote late, is put right. */
+static int settle_size(struct s3_volume *volume, const struct s3_session *session, struct tgtkit_error *error)
+{
+	volume->metadata.device_bytes = volume->lease.record.device_bytes;
+	take_metadata(volume);
+	return volume->metadata.device_bytes == volume->stated_bytes ? 0
+								     : write_metadata(volume, session, false, error);
+}
+
 static int become_owner(struct s3_volume *volume, const struct s3_session *session, const char *state_dir,
 			struct tgtkit_error *error)
 {
 	const struct s3_lease_args args = {.unit = volume->unit,
 					   .uuid = volume->metadata.uuid,
 					   .state_dir = state_dir == NULL ? "" : state_dir,
+					   .device_bytes = volume->metadata.device_bytes,
 					   .lease_s = volume->settings.lease_s,
 					   .take_over = volume->settings.take_over};
 	int status = s3_lease_acquire(session, &args, &volume->lease, error);
@@ -246,7 +271,7 @@ static int become_owner(struct s3_volume *volume, const struct s3_session *sessi
 		volume->is_read_only = true;
 		return 0;
 	}
-	return status;
+	return status != 0 ? status : settle_size(volume, session, error);
 }
 
 static void forget_older(struct s3_volume *volume, const struct s3_session *session)

@@ -19,6 +19,7 @@ struct s3_volume {
 	struct s3_settings settings;
 	struct s3_client client;
 	struct s3_metadata metadata;
+	uint64_t stated_bytes; /* by `_metadata`; the size in force is the lease's, if there is one */
 	_Atomic uint64_t device_bytes;
 	bool is_read_only;
 
@@ -41,7 +42,7 @@ int s3_volume_grow(struct s3_volume *volume, uint64_t size_bytes, struct tgtkit_
 int s3_volume_connect(const struct tgtkit_open_args *args, struct s3_volume **volume, struct tgtkit_error *error);
 void s3_volume_discard(struct s3_volume *volume);
 
-/* Reads `_metadata`. */
+/* Reads `_metadata`, and the size from the lease. */
 int s3_volume_read_metadata(struct s3_volume *volume, const struct s3_session *session, struct tgtkit_error *error);
 /* Fills the table: the newest map, and what is newer than it; or gotgt's objects. */
 int s3_volume_load(struct s3_volume *volume, const struct s3_session *session, struct tgtkit_error *error);

@@ -125,8 +125,11 @@ static int walk(struct tool *tool, struct findings *findings, struct tgtkit_erro
 static int prepare(struct tool *tool, struct tgtkit_error *error)
 {
 	struct s3_volume *volume = tool->volume;
-	const struct s3_lease_args args = {
-	    .uuid = volume->metadata.uuid, .state_dir = "", .lease_s = volume->settings.lease_s, .take_over = false};
+	const struct s3_lease_args args = {.uuid = volume->metadata.uuid,
+					   .state_dir = "",
+					   .device_bytes = volume->metadata.device_bytes,
+					   .lease_s = volume->settings.lease_s,
+					   .take_over = false};
 	int status = 0;
 
 	volume->is_read_only = !tool->clean;

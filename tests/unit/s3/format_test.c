@@ -132,6 +132,7 @@ END_TEST
 START_TEST(leases_round_trip)
 {
 	struct s3_lease_record lease = {.renewals = 12,
+					.device_bytes = 5120,
 					.released = true,
 					.host = "h\"ost",
 					.machine = "m",
@@ -144,6 +145,10 @@ START_TEST(leases_round_trip)
 	s3_lease_encode(&lease, &json);
 	ck_assert(s3_lease_decode(json.data, json.length, &back));
 	ck_assert_mem_eq(&lease, &back, sizeof(lease));
+	ck_assert(s3_lease_decode("{\"nonce\":\"n\",\"renewals\":1}", 26, &back));
+	ck_assert_uint_eq(back.device_bytes, 0);
+	ck_assert(s3_lease_decode("{\"nonce\":\"n\",\"renewals\":1,\"deviceSize\":513}", 43, &back));
+	ck_assert_uint_eq(back.device_bytes, 0);
 	ck_assert(!s3_lease_decode("{}", 2, &back));
 	ck_assert(!s3_lease_decode("x", 1, &back));
 	s3_text_free(&json);

@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lab.h"
+#include "s3/lease.h"
+#include "s3/names.h"
 #include "s3/table.h"
 
 #define KIB	1024u
@@ -289,6 +292,44 @@ START_TEST(growth_keeps_the_data_and_adds_zeros)
 }
 END_TEST
 
+/* As that of an owner that was paused in the middle of a resize, and fenced. */
+START_TEST(a_size_that_arrives_late_changes_nothing)
+{
+	struct lab_volume volume;
+	struct fh_unit *unit;
+	struct s3_text late = {0}, now = {0};
+	struct tgtkit_error error;
+	struct lab_raw raw;
+	uint64_t size_bytes = 0;
+
+	lab_volume(&volume, MIB);
+	unit = lab_create(&volume);
+	lab_raw_open(&raw, &volume);
+	ck_assert_int_eq(s3_object_get(&raw.session, S3_KEY_METADATA_NAME, &late, &error), 0);
+	ck_assert_int_eq(fh_resize(unit, 5 * MIB, 0), 0);
+	/* From here on, also if the owner is killed. */
+	ck_assert_int_eq(s3_lease_find_size(&raw.session, &size_bytes, &error), 0);
+	ck_assert_uint_eq(size_bytes, 5 * MIB);
+	write_seed(unit, 4 * MIB, CHUNK, 6, 0);
+	fh_close(unit);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(
+		    s3_object_put(&raw.session, S3_KEY_METADATA_NAME, late.data, late.length, false, &error), 0);
+		volume.spec.flags = i == 0 ? TGTKIT_OPEN_READ_ONLY : 0;
+		unit = lab_open(&volume);
+		ck_assert_uint_eq(fh_capabilities(unit)->size_bytes, 5 * MIB);
+		assert_content(unit, 4 * MIB, CHUNK, 6);
+		fh_close(unit);
+	}
+	ck_assert_int_eq(s3_object_get(&raw.session, S3_KEY_METADATA_NAME, &now, &error), 0);
+	ck_assert_ptr_nonnull(strstr(now.data, "\"deviceSize\":5242880"));
+	s3_text_free(&late);
+	s3_text_free(&now);
+	lab_raw_close(&raw);
+	ck_assert_uint_eq(fh_violations(), 0);
+}
+END_TEST
+
 START_TEST(a_reader_beside_the_owner_sees_what_was_flushed)
 {
 	struct lab_volume volume;
@@ -471,6 +512,7 @@ Suite *store_suite(void)
 	tcase_add_loop_test(tests, chunks_of_every_size, 0, sizeof(chunk_sizes) / sizeof(chunk_sizes[0]));
 	tcase_add_test(tests, discards_read_zero_to_the_byte_and_become_holes);
 	tcase_add_test(tests, growth_keeps_the_data_and_adds_zeros);
+	tcase_add_test(tests, a_size_that_arrives_late_changes_nothing);
 	tcase_add_test(tests, a_reader_beside_the_owner_sees_what_was_flushed);
 	tcase_add_test(tests, an_absent_volume_or_bucket_is_named);
 	tcase_add_test(tests, the_bucket_may_stand_in_the_host_name);
