@@ -48,13 +48,23 @@ static void refuse_bit(const struct scsi_operation *row, unsigned byte, unsigned
 	harness_free(issued);
 }
 
+/* A unit that has every operation. */
+static void offer_everything(void)
+{
+	harness.spec.removable = true;
+	harness_restart((uint64_t)HARNESS_BLOCKS * 512, HARNESS_FLAGS);
+	harness.store->capabilities.atomic_write_bytes = 8192;
+	for (size_t i = 0; i < scsi_operations_count(); i++)
+		ck_assert_msg(scsi_operation_offered(scsi_operations_get(i), harness.unit), "%s",
+			      scsi_operations_get(i)->name);
+}
+
 START_TEST(every_bit_outside_the_usage_mask_is_refused)
 {
+	offer_everything();
 	for (size_t i = 0; i < scsi_operations_count(); i++) {
 		const struct scsi_operation *row = scsi_operations_get(i);
 
-		if (!scsi_operation_offered(row, harness.unit))
-			continue;
 		for (unsigned byte = 1; byte < row->cdb_bytes; byte++)
 			for (unsigned bit = 0; bit < 8; bit++)
 				if (!(row->usage[byte] & 1u << bit) && !bit_is_ignored(row, byte, bit))
@@ -91,11 +101,12 @@ static void run_row_expecting(const struct scsi_operation *row, uint64_t lba, ui
 
 START_TEST(every_range_is_checked_without_overflow)
 {
+	offer_everything();
 	for (size_t i = 0; i < scsi_operations_count(); i++) {
 		const struct scsi_operation *row = scsi_operations_get(i);
 		uint64_t largest = row->lba_bytes == 8 ? UINT64_MAX : row->lba_bytes == 4 ? UINT32_MAX : 0x1fffff;
 
-		if (row->lba_bytes == 0 || !scsi_operation_offered(row, harness.unit))
+		if (row->lba_bytes == 0)
 			continue;
 		run_row_expecting(row, HARNESS_BLOCKS + 1, 0, SCSI_ASC_LBA_OUT_OF_RANGE);
 		run_row_expecting(row, largest, 1, SCSI_ASC_LBA_OUT_OF_RANGE);
@@ -111,12 +122,11 @@ END_TEST
 START_TEST(transfers_above_the_limit_are_refused)
 {
 	harness.spec.maximum_transfer_bytes = 64 << 10;
-	harness_restart((uint64_t)HARNESS_BLOCKS * 512, HARNESS_FLAGS);
+	offer_everything();
 	for (size_t i = 0; i < scsi_operations_count(); i++) {
 		const struct scsi_operation *row = scsi_operations_get(i);
 
-		if (row->length_unit == SCSI_LENGTH_BLOCKS && row->length_bytes >= 2 && row->lba_bytes != 0 &&
-		    scsi_operation_offered(row, harness.unit))
+		if (row->length_unit == SCSI_LENGTH_BLOCKS && row->length_bytes >= 2 && row->lba_bytes != 0)
 			run_row_expecting(row, 0, 129, SCSI_ASC_INVALID_FIELD_IN_CDB);
 	}
 }
