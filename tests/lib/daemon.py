@@ -16,8 +16,9 @@ TARGET = "iqn.2026-11.org.example:disk"
 # a daemon of the tests has them only if its configuration names a path with one of these prefixes.
 LARGE_PLUGINS = {"rbd": ("rbd:", "ceph:", "ceph-rbd:")}
 READY = r"tgtkitd \S+ is ready"
-START_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 20
+# Bounds for whatever else the machine does meanwhile: the search for leaks at the end takes a sanitized daemon seconds.
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 
 

@@ -1,18 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Free TCP ports, and who listens where."""
 
+import collections
 import pathlib
 import socket
 import sys
 
 
+# The latest ports given to this process: others that pick ports in the same way keep off them.
+_reservations = collections.deque(maxlen=64)
+
+
+def _reserve(port):
+    """Whether this process got it: a name that only one can have, and that is free again when the process ends."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        holder.bind(f"\0tgtkit-tests-port-{port}")
+    except OSError:
+        holder.close()
+        return False
+    _reservations.append(holder)
+    return True
+
+
 def free_port():
-    """A port on which nobody listens, whatever the address."""
+    """A port on which nobody listens, whatever the address, and that no other process of the tests was given just now."""
     for _ in range(50):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind(("0.0.0.0", 0))
             port = probe.getsockname()[1]
-        if not listening_addresses(port):
+        if not listening_addresses(port) and _reserve(port):
             return port
     raise RuntimeError("no free TCP port")
 
