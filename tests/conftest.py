@@ -45,8 +45,8 @@ class Served:
                 file.truncate(IMAGE_BYTES)
         luns = [str(self.images[0]), "null:1G", {"path": str(self.images[1]), "block_size": 4096}]
         self.daemon = daemon.serve_targets(
-            folder, daemon.target(*luns), daemon.target(self.images[2], name=HEALTHY_TARGET), login_timeout_s=3,
-            nop_interval_s=2, nop_timeout_s=2)
+            folder, daemon.target(*luns), daemon.target(self.images[2], name=HEALTHY_TARGET), login_timeout_s=5,
+            nop_interval_s=2, nop_timeout_s=5)
         self.target = daemon.TARGET
         self.blocks = IMAGE_BYTES // 512
 

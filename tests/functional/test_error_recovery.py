@@ -232,7 +232,7 @@ def test_a_dropped_ping_answer_ends_the_session_in_time(served):
         session.answer_pings = False
         started = time.monotonic()
         session.connection.wait_closed()
-        assert 1 < time.monotonic() - started < 15, "nop_interval_s and nop_timeout_s are 2"
+        assert 1 < time.monotonic() - started < 20, "nop_interval_s + nop_timeout_s is 7"
 
 
 # ---- Repeated ----

@@ -142,7 +142,7 @@ def is_refused(address):
     """The target closes the connection without a word."""
     with Connection(address, timeout=10) as connection:
         try:
-            connection.wait_closed(1)
+            connection.wait_closed(5)
         except TimeoutError:
             return False
         return True
@@ -173,7 +173,7 @@ def test_connections_are_limited(tmp_path):
 def test_pending_logins_are_limited_and_given_up_in_time(tmp_path):
     """Silent peers take every place: others are refused, those who are logged in notice nothing, and after
     login_timeout_s there is room again."""
-    with serving(tmp_path, max_pending_logins=8, login_timeout_s=3) as running, contextlib.ExitStack() as stack:
+    with serving(tmp_path, max_pending_logins=8, login_timeout_s=8) as running, contextlib.ExitStack() as stack:
         before = running.open_descriptors()
         silent = [stack.enter_context(Connection(running.address)) for _ in range(8)]
         refused = is_refused_in_the_end(running.address)
@@ -181,7 +181,7 @@ def test_pending_logins_are_limited_and_given_up_in_time(tmp_path):
         running.wait_for_log("max_pending_logins")
         goes_on(running)
         for connection in silent:
-            assert connection.wait_closed(10) == []
+            assert connection.wait_closed(30) == []
         with Session(running.address, daemon.TARGET) as session:
             session.settle()
         running.wait_for_descriptors(before)
@@ -191,8 +191,8 @@ def is_refused_in_the_end(address):
     """Who waits for a place is refused when none gets free."""
     with Connection(address, timeout=10) as connection:
         started = time.monotonic()
-        connection.wait_closed(2.5)
-        return time.monotonic() - started < 2.5
+        connection.wait_closed(7)
+        return time.monotonic() - started < 7
 
 
 def test_what_the_unauthenticated_hold_is_bounded(tmp_path):
