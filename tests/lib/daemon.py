@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -157,9 +158,22 @@ class Daemon:
 
     def wait(self, timeout=STOP_TIMEOUT_S):
         """The exit status."""
-        status = self.process.wait(timeout)
+        self._wait_for_end(timeout)
+        status = self.process.wait()
         self._reader.join(STOP_TIMEOUT_S)
         return status
+
+    def _wait_for_end(self, timeout):
+        """At once when it comes: Popen.wait with a timeout looks again every 50 ms."""
+        if self.process.poll() is not None:
+            return
+        descriptor, end = os.pidfd_open(self.process.pid), select.poll()
+        end.register(descriptor, select.POLLIN)
+        try:
+            if not end.poll(1000 * timeout):
+                raise subprocess.TimeoutExpired(self.command, timeout)
+        finally:
+            os.close(descriptor)
 
     def stop(self, timeout=STOP_TIMEOUT_S):
         """SIGTERM; the daemon has to exit with the expected status, in time, and no sanitizer has to say anything."""
