@@ -24,13 +24,17 @@ secret_key=tgtkit+tests/secret0000000000000000000001
 strange_access_key=TGTKITSTRANGER000001
 strange_secret_key=tgtkit+stranger/secret000000000000000001
 
-# Several free ports at once, so that none is given twice.
+# Several free ports at once, so that none is given twice.  The kernel gives none of these to whoever wants any, and ports.py
+# has others, so that nobody takes them before they are listened on.
 free_ports() {
 	python3 -c '
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for one in held:
-    one.bind(("127.0.0.1", 0))
+import contextlib, random, socket, sys
+held = []
+while len(held) < int(sys.argv[1]):
+    one = socket.socket()
+    with contextlib.suppress(OSError):
+        one.bind(("127.0.0.1", random.randrange(10000, 20000)))
+        held.append(one)
 print(*[one.getsockname()[1] for one in held])' "$1"
 }
 
