@@ -64,6 +64,6 @@ configure_in() {
 	if [[ -e $folder/config.status && -e $stamp && $(<"$stamp") == "$*" && ! $source_dir/configure -nt $folder/config.status ]]; then
 		return
 	fi
-	(cd "$folder" && "$source_dir/configure" "$@")
+	(cd "$folder" && "$source_dir/configure" "$@") || return
 	printf '%s' "$*" >"$stamp"
 }
