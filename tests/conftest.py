@@ -14,13 +14,20 @@ from lib.initiator import Session  # noqa: E402
 
 IMAGE_BYTES = 64 << 20
 HEALTHY_TARGET = "iqn.2026-11.org.example:healthy-disk"
+# What takes longest comes first, so that no process is left with one of them when the others are done.
+FIRST_FILES = ("test_rbd.py", "test_main_job.py", "test_s3.py", "test_cli.py", "test_every_store.py", "test_stores.py")
 
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run what takes long")
 
 
+def place_of(item):
+    return FIRST_FILES.index(item.path.name) if item.path.name in FIRST_FILES else len(FIRST_FILES)
+
+
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=place_of)
     sanitized = None
     for item in items:
         if item.get_closest_marker("long") and not config.getoption("--long"):
