@@ -129,11 +129,12 @@ class Runs(NamedTuple):
     hop: list
 
 
-def beyond_the_hop(case, peer, own, hop):
+def beyond_the_hop(peer, own, hop):
     """The peer's time per I/O by that of the store alone."""
     if not hop:
         return ""
-    return f"{1 / peer / (1 / own - 1 / median_of(hop, 'iops')):.2f}"
+    alone = 1 / own - 1 / median_of(hop, "iops")
+    return f"{1 / peer / alone:.2f}" if alone > 0 else "noise"
 
 
 def row(case, runs):
@@ -141,7 +142,7 @@ def row(case, runs):
     goal = "" if not case.goal else f"{case.goal:g} " + ("reached" if own >= case.goal * peer else "MISSED")
     peer_cpu = f"{median_of(runs.peer, 'cpu_us_per_io'):.2f} us" if case.peer == "file" else ""
     return (case.name, f"{peer:,.0f}", peer_cpu, f"{own:,.0f}", f"{median_of(runs.own, 'cpu_us_per_io'):.2f} us",
-            f"{own / peer:.2f}", goal, beyond_the_hop(case, peer, own, runs.hop))
+            f"{own / peer:.2f}", goal, beyond_the_hop(peer, own, runs.hop))
 
 
 def measure(arguments, case, setting, runs):
