@@ -23,7 +23,8 @@ struct store_row {
 	uint32_t expected_flags; /* TGTKIT_CAN_..., at least */
 	unsigned traits;	 /* STORE_... and the program's own */
 	struct fh_option options[8];
-	unsigned opens; /* in the test for leaks, unless the environment has TGTKIT_LONG; 0: 1,000 */
+	unsigned
+	    opens; /* in the test for leaks, unless the environment has TGTKIT_LONG; 0: as many as there is time for */
 	/* From true to false, what is in `fails` (1 << TGTKIT_READ and so on) fails.  NULL: nothing can be made fail.
 	 */
 	void (*set_broken)(bool broken);
