@@ -46,6 +46,18 @@ void iscsi_data_out_fail(struct iscsi_task *task, uint8_t asc, uint8_t ascq)
 	iscsi_task_respond(task);
 }
 
+/* Where there will be R2Ts, one take for all that is wanted, if there is room now: the longer its segments, the fewer
+ * requests a store needs that takes one segment each.  Else what comes unasked goes where its credit is. */
+static void take_first_memory(struct iscsi_task *task, uint32_t unasked)
+{
+	struct rt_buffer *buffer = &task->command.data_out;
+
+	if (task->wanted > unasked && rt_memory_take(memory_of(task), RT_MEMORY_SOLICITED, task->wanted, buffer) == 0)
+		return;
+	if (unasked && rt_memory_take(memory_of(task), RT_MEMORY_WINDOW, unasked, buffer))
+		assert(!"window memory is reserved before the window opens");
+}
+
 void iscsi_data_out_begin(struct iscsi_task *task)
 {
 	uint32_t expected = task->write ? task->expected_data_transfer_length : 0;
@@ -58,8 +70,8 @@ void iscsi_data_out_begin(struct iscsi_task *task)
 		return;
 	}
 	unasked = smaller(task->unsolicited_limit, task->wanted);
-	if (unasked && rt_memory_take(memory_of(task), RT_MEMORY_WINDOW, unasked, &task->command.data_out))
-		assert(!"window memory is reserved before the window opens");
+	take_first_memory(task, unasked);
+	task->asked_ns = rt_loop_now_ns(task->session->worker->rt->loop);
 	if (!task->held_data)
 		return;
 	rt_segments_write(task->command.data_out.segments, task->command.data_out.segment_count, 0, task->held_data,
@@ -202,7 +214,8 @@ void iscsi_data_out_fail_stalled(struct iscsi_session *session, uint64_t since_n
 
 		if (!session->connection || !rt_memory_is_waited_for(memory_of(task), RT_MEMORY_SOLICITED))
 			return;
-		if (task->state != ISCSI_TASK_COLLECTING || !task->r2ts_outstanding || task->asked_ns > since_ns)
+		if (task->state != ISCSI_TASK_COLLECTING || !task->command.data_out.pages[RT_MEMORY_SOLICITED] ||
+		    task->asked_ns > since_ns)
 			continue;
 		rt_log_limited_about(&limit, ISCSI_ABOUT_SESSION(session), RT_LOG_WARNING,
 				     "%s: the data of a write does not come, and others wait for its memory: aborted",
