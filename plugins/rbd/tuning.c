@@ -17,6 +17,9 @@ static const struct {
     {NON_BLOCKING, "false"},
     {"objecter_inflight_ops", "0"},
     {"objecter_inflight_op_bytes", "0"},
+    /* Callbacks are posted from one of librados' threads to another, so that they never run side by side: with one
+     * thread nobody has to be woken up for that. */
+    {"librados_thread_count", "1"},
     /* Merges small neighbouring writes that wait for one another, at a price that every request pays. */
     {"rbd_io_scheduler", "none"},
     /* Ceph formats what it would log at a higher level too, and keeps it to be dumped at a crash. */
