@@ -66,6 +66,20 @@ def verify_run(session, server, model, rounds, seed):
         synchronize(session)
 
 
+def test_a_write_with_unsolicited_and_solicited_data_is_one_request(tmp_path):
+    """Its memory is of one piece where there is room, as NBD takes no other."""
+    log = tmp_path / "requests"
+    data = random.Random(1).randbytes(256 << 10)
+    with Server(tmp_path, "--filter=log", "memory", "8M", f"logfile={log}") as server, \
+            served(tmp_path, server) as (session, _):
+        task = session.execute(scsi.write16(0, 512), data)
+        task.expect_good()
+        assert task.r2ts, "all of it came unasked"
+        assert session.read(0, 512) == data
+    writes = [line for line in log.read_text().splitlines() if " Write id=" in line]
+    assert len(writes) == 1 and f"count={len(data):#x}" in writes[0], writes
+
+
 @pytest.mark.parametrize("connections", [1, 4])
 @pytest.mark.parametrize("forgetful", [False, True], ids=["page cache", "own cache"])
 def test_a_restarted_server_loses_nothing(tmp_path, make_image, connections, forgetful):

@@ -200,6 +200,39 @@ def test_who_never_sends_its_data_gives_way_when_others_wait(tmp_path):
         assert hog.nop(b"late data is no error").data == b"late data is no error" and hog.inbox == []
 
 
+def test_who_does_not_even_send_what_it_may_unasked_gives_way_too(tmp_path):
+    with daemon.serve_targets(tmp_path, daemon.target("null:1G"), memory_limit="16M", workers=1, nop_interval_s=1,
+                              nop_timeout_s=1) as running, \
+            Session(running.address, daemon.TARGET) as hog, Session(running.address, daemon.TARGET) as other:
+        hog.settle()
+        other.settle()
+        held = []
+        for _ in range(4):
+            task, unsolicited = hog.prepare_command(scsi.write16(0, 2048), bytes(MIB), immediate_bytes=512)
+            assert unsolicited
+            hog.connection.send(task.request)
+            held.append((task, unsolicited))
+        assert hog.nop(b"they have arrived").data == b"they have arrived"
+        task = other.start(scsi.write16(0, 2048), bytes(MIB))
+        deadline = time.monotonic() + 20
+        while not task.done:
+            assert time.monotonic() < deadline, "one initiator holds up another"
+            for session in (hog, other):
+                if session.connection.has_input(0.05):
+                    session.pump()
+        task.expect_good()
+        for task, unsolicited in held:
+            for request in unsolicited:
+                hog.connection.send(request)
+        for task, _ in held:
+            hog.wait(task)
+        given_way = [task for task, _ in held if not task.good]
+        assert 0 < len(given_way) < len(held), "those that hold nothing that others wait for need not give way"
+        for task in given_way:
+            task.expect_sense(scsi.ABORTED_COMMAND, 0x4B, 0x06)
+        assert hog.nop(b"late data is no error").data == b"late data is no error" and hog.inbox == []
+
+
 def window_of(session):
     """Commands that the initiator may have under way."""
     return (session.max_cmd_sn - session.cmd_sn + 1) % (1 << 32)

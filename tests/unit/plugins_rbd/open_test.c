@@ -149,6 +149,7 @@ START_TEST(what_nobody_has_set_is_set_for_speed)
 	assert_set("rbd_non_blocking_aio", "false");
 	assert_set("rbd_io_scheduler", "none");
 	assert_set("objecter_inflight_ops", "0");
+	assert_set("librados_thread_count", "1");
 	assert_set("debug_rbd", "0/0");
 	assert_set("debug_rados", "1/1");
 	fh_close(unit);
