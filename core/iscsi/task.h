@@ -46,7 +46,7 @@ struct iscsi_task {
 	uint32_t r2ts_outstanding;
 	uint32_t first_target_transfer_tag; /* of R2T 0; the tags count up */
 	uint32_t bursts_done;		    /* solicited bursts that have come in whole */
-	uint64_t asked_ns;		    /* when data was first asked for, or came last; by the clock of the turn */
+	uint64_t asked_ns;		    /* when memory was taken, data asked for, or came last; by the clock of the turn */
 	struct rt_memory_waiter memory_waiter;
 	uint32_t data_in_sn;
 };
@@ -72,7 +72,7 @@ void iscsi_task_deliver(struct iscsi_task *task);
 void iscsi_task_respond(struct iscsi_task *task);
 
 /* data_out.c */
-/* After prepare: how much is wanted is known; takes the memory for what comes unasked. */
+/* After prepare: how much is wanted is known; takes memory, at least for what comes unasked. */
 void iscsi_data_out_begin(struct iscsi_task *task);
 /* Whenever a burst is complete, or there is memory: asks for what is missing, or executes. */
 void iscsi_data_out_proceed(struct iscsi_task *task);

@@ -84,6 +84,8 @@ int rt_fd_modify(struct rt_fd *watched, uint32_t events);
  * Before the descriptor is closed. */
 void rt_fd_remove(struct rt_fd *watched);
 
+#define RT_US_PER_S UINT64_C(1000000)
+
 /* (Re)arms, counted from rt_loop_now_ns().  delay 0: in the next turn.  Aborts the process when the heap of timers
  * cannot grow; it never shrinks. */
 void rt_timer_arm(struct rt_loop *loop, struct rt_timer *timer, uint64_t delay_us);

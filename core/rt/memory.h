@@ -20,7 +20,7 @@
 
 enum rt_memory_class {
 	RT_MEMORY_WINDOW,    /* data that a session may send unasked; taken only out of a reservation */
-	RT_MEMORY_SOLICITED, /* data asked for by R2T; taken before the R2T goes out */
+	RT_MEMORY_SOLICITED, /* data asked for by R2T, or all of such a write; taken before the R2T goes out */
 	RT_MEMORY_READ,	     /* data on its way to an initiator, parameter data */
 	RT_MEMORY_BOUNCE,    /* copies inside core/store */
 	RT_MEMORY_CLASSES,

@@ -11,9 +11,8 @@
 #include "target/change_private.h"
 #include "target/snapshot.h"
 
-#define US_PER_S UINT64_C(1000000)
 /* What is gone from the configuration has this long to close before the change is reported all the same. */
-#define RETIRE_WAIT_US (3 * US_PER_S)
+#define RETIRE_WAIT_US (3 * RT_US_PER_S)
 
 bool target_change_is_kept(const struct target_change *change, const struct target_unit *unit)
 {

@@ -10,8 +10,6 @@
 #include "target/change_private.h"
 #include "target/differ.h"
 
-#define US_PER_S UINT64_C(1000000)
-
 /* ---- Kept or new ------------------------------------------------------------------------------------------------ */
 
 static bool is_unit_of(const struct target_unit *unit, const struct unit_spec *spec)
@@ -237,7 +235,7 @@ void target_change_open_units(struct target_change *change)
 	struct target_model *model = change->model;
 
 	change->timer.expired = open_timed_out;
-	rt_timer_arm(model->control, &change->timer, change->configuration->daemon.open_timeout_s * US_PER_S);
+	rt_timer_arm(model->control, &change->timer, change->configuration->daemon.open_timeout_s * RT_US_PER_S);
 	for (size_t i = 0; i < change->configuration->unit_count; i++) {
 		if (target_change_is_kept(change, change->units[i]))
 			continue;

@@ -7,7 +7,6 @@
 #include "rt/log.h"
 #include "target/model_private.h"
 
-#define US_PER_S    UINT64_C(1000000)
 #define PLACE_BYTES 1024
 
 static const char loss[] = "writes since its last successful flush may be lost, although initiators saw them complete";
@@ -124,7 +123,7 @@ static void stop_timed_out(struct rt_timer *timer)
 void target_model_stop(struct target_model *model, void (*stopped)(void *context, enum target_stop_result result),
 		       void *context)
 {
-	uint64_t timeout_us = model->configuration->daemon.shutdown_timeout_s * US_PER_S;
+	uint64_t timeout_us = model->configuration->daemon.shutdown_timeout_s * RT_US_PER_S;
 
 	model->stopped = stopped;
 	model->stopped_context = context;
@@ -143,7 +142,7 @@ void target_model_stop(struct target_model *model, void (*stopped)(void *context
 
 void target_model_stop_serving(struct target_model *model)
 {
-	uint64_t timeout_us = model->configuration->daemon.shutdown_timeout_s * US_PER_S;
+	uint64_t timeout_us = model->configuration->daemon.shutdown_timeout_s * RT_US_PER_S;
 
 	model->stop_waits = false;
 	if (model->is_stuck)

@@ -13,7 +13,6 @@
 #include "target/differ.h"
 #include "target/figures.h"
 
-#define US_PER_S  UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
 const char *target_unit_place(const struct target_unit *unit, char *text, size_t size)
@@ -38,7 +37,7 @@ static uint64_t now_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * US_PER_S * NS_PER_US + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * RT_US_PER_S * NS_PER_US + (uint64_t)now.tv_nsec;
 }
 
 static void open_takes(void *context, uint64_t duration_us)
@@ -347,7 +346,7 @@ void target_unit_open(struct target_unit *unit, void (*finished)(struct target_u
 	unit->opening = target_configuration_hold(unit->configuration);
 	unit->opening_spec = unit->spec;
 	unit->opened_read_only = unit->spec->read_only;
-	atomic_store(&unit->open_until_ns, now_ns() + unit->daemon->open_timeout_s * US_PER_S * NS_PER_US);
+	atomic_store(&unit->open_until_ns, now_ns() + unit->daemon->open_timeout_s * RT_US_PER_S * NS_PER_US);
 	start_verb(unit, TARGET_UNIT_OPEN);
 }
 
@@ -374,8 +373,8 @@ static int create_logical_unit(struct target_unit *unit, const char *reservation
 	    .save_reservations = unit->reservations.folder ? target_reservation_keep_save : NULL,
 	    .save_context = &unit->reservations,
 	    .saved_reservations = reservations,
-	    .command_timeout_us = unit->daemon->command_timeout_s * US_PER_S,
-	    .task_management_timeout_us = unit->daemon->tmf_timeout_s * US_PER_S,
+	    .command_timeout_us = unit->daemon->command_timeout_s * RT_US_PER_S,
+	    .task_management_timeout_us = unit->daemon->tmf_timeout_s * RT_US_PER_S,
 	};
 
 	return scsi_logical_unit_create(&spec, &unit->logical_unit);

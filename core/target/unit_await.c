@@ -9,16 +9,15 @@
 #include "target/differ.h"
 #include "target/unit.h"
 
-#define US_PER_S    UINT64_C(1000000)
 #define PLACE_BYTES 1024
 /* Twice as long from one attempt to the next, but no longer than this or, if that is more, retry_open_s. */
-#define MOST_PAUSE_US (60 * US_PER_S)
+#define MOST_PAUSE_US (60 * RT_US_PER_S)
 /* Stores of one cause that come back at one time are not all tried in the same moment. */
 #define STAGGER_US UINT64_C(37000)
 
 static uint64_t pause_us(const struct target_unit *unit)
 {
-	uint64_t first_us = unit->daemon->retry_open_s * US_PER_S, pause = first_us;
+	uint64_t first_us = unit->daemon->retry_open_s * RT_US_PER_S, pause = first_us;
 
 	/* Those that wait already go on when no others shall. */
 	if (!first_us)

@@ -10,7 +10,6 @@
 #include "rt/log.h"
 #include "target/unit.h"
 
-#define US_PER_S UINT64_C(1000000)
 /* Units are looked at one after another, so that a thousand of them do not need a thousand threads at once. */
 #define STAGGER_US UINT64_C(37000)
 
@@ -89,7 +88,7 @@ static bool has_to_be_looked_at(const struct target_unit *unit)
 
 static void arm_timer(struct target_unit *unit, uint64_t offset_us)
 {
-	uint64_t interval_us = unit->daemon->refresh_interval_s * US_PER_S;
+	uint64_t interval_us = unit->daemon->refresh_interval_s * RT_US_PER_S;
 
 	if (has_to_be_looked_at(unit))
 		rt_timer_arm(unit->control, &unit->refresh_timer, interval_us + offset_us % interval_us);
@@ -104,8 +103,7 @@ static void time_to_look(struct rt_timer *timer)
 static void report_failure(struct target_unit *unit)
 {
 	if (unit->status && unit->status != unit->refresh_status)
-		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_WARNING, "%s: cannot be refreshed: %s",
-			     unit->spec->name, unit->error);
+		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_WARNING, "cannot be refreshed: %s", unit->error);
 	else if (!unit->status && unit->refresh_status)
 		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_INFO, "%s: can be refreshed again",
 			     unit->spec->name);
