@@ -46,7 +46,7 @@ struct iscsi_task {
 	uint32_t r2ts_outstanding;
 	uint32_t first_target_transfer_tag; /* of R2T 0; the tags count up */
 	uint32_t bursts_done;		    /* solicited bursts that have come in whole */
-	uint64_t asked_ns;		    /* when memory was taken, data asked for, or came last; by the clock of the turn */
+	uint64_t asked_ns; /* when memory was taken, data asked for, or came last; by the clock of the turn */
 	struct rt_memory_waiter memory_waiter;
 	uint32_t data_in_sn;
 };

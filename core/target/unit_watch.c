@@ -103,7 +103,8 @@ static void time_to_look(struct rt_timer *timer)
 static void report_failure(struct target_unit *unit)
 {
 	if (unit->status && unit->status != unit->refresh_status)
-		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_WARNING, "cannot be refreshed: %s", unit->error);
+		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_WARNING, "cannot be refreshed: %s",
+			     unit->error);
 	else if (!unit->status && unit->refresh_status)
 		rt_log_about(RT_ABOUT(.unit = unit->spec->name), RT_LOG_INFO, "%s: can be refreshed again",
 			     unit->spec->name);

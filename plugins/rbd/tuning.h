@@ -7,7 +7,7 @@
 
 #include <rados/librados.h>
 
-#define CRBD_TUNED_SETTINGS 8
+#define CRBD_TUNED_SETTINGS	 8
 #define CRBD_TUNED_SETTING_BYTES 64
 
 /* What they are as long as nobody has said anything. */

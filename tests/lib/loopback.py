@@ -14,8 +14,6 @@ def enter():
     """Starts this program again where only loopback is, with Linux's own default of congestion control.  With bbr, which
     paces, large transfers take half as much CPU time again, whatever the programs do."""
     if MARK not in os.environ:
-        os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, MARK: "entered"})
-    if os.environ[MARK] == "entered":
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        CONGESTION_CONTROL.write_text("cubic")
-        os.environ[MARK] = "ready"
+        os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, MARK: "yes"})
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    CONGESTION_CONTROL.write_text("cubic")
