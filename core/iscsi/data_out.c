@@ -48,7 +48,7 @@ void iscsi_data_out_fail(struct iscsi_task *task, uint8_t asc, uint8_t ascq)
 
 /* Where there will be R2Ts, one take for all that is wanted, if there is room now: the longer its segments, the fewer
  * requests a store needs that takes one segment each.  Else what comes unasked goes where its credit is. */
-static void take_first_memory(struct iscsi_task *task, uint32_t unasked)
+static void take_initial_memory(struct iscsi_task *task, uint32_t unasked)
 {
 	struct rt_buffer *buffer = &task->command.data_out;
 
@@ -70,7 +70,7 @@ void iscsi_data_out_begin(struct iscsi_task *task)
 		return;
 	}
 	unasked = smaller(task->unsolicited_limit, task->wanted);
-	take_first_memory(task, unasked);
+	take_initial_memory(task, unasked);
 	task->asked_ns = rt_loop_now_ns(task->session->worker->rt->loop);
 	if (!task->held_data)
 		return;

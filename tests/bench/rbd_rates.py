@@ -14,7 +14,6 @@ import os
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from typing import NamedTuple
@@ -60,11 +59,8 @@ def rbd_bench(cluster, case, seconds):
 
 
 def through_tgtkit(running, case, seconds):
-    command = [load.load_program(), "-q", case.depth, "-b", case.io_bytes, "-r", 100 if case.is_read else 0, "-t",
-               seconds, "-p", running.pid, running.address[0], running.address[1], daemon.TARGET, 0]
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, timeout=60 + seconds,
-                          check=True)
-    return {key: float(value) for key, value in (pair.split("=") for pair in done.stdout.split())}
+    options = ["-q", case.depth, "-b", case.io_bytes, "-r", 100 if case.is_read else 0]
+    return load.run_load(running, 0, options, seconds)
 
 
 def fill(cluster):

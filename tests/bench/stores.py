@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lib import daemon, loopback, nbd  # noqa: E402
+from lib import daemon, load, loopback, nbd  # noqa: E402
 
 FILE_BYTES = 1 << 30
 BUSY_POLL_US = 100
@@ -78,12 +78,9 @@ def fio(arguments, case, backends):
 
 
 def through_daemon(arguments, case, setting, store, server=""):
-    served = setting.daemons[case.daemon]
-    command = [str(arguments.load), "-q", str(case.depth), "-b", str(case.block), *(["-r", "0"] if case.write else []),
-               "-t", str(arguments.seconds), "-p", str(served.pid), served.address[0], str(served.address[1]),
-               daemon.TARGET, str(setting.luns[case.daemon, store, server])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60 + arguments.seconds, check=True)
-    return {key: float(value) for key, value in (pair.split("=") for pair in done.stdout.split())}
+    options = ["-q", case.depth, "-b", case.block, "-r", 0 if case.write else 100]
+    return load.run_load(setting.daemons[case.daemon], setting.luns[case.daemon, store, server], options,
+                         arguments.seconds)
 
 
 class Setting(NamedTuple):
@@ -186,9 +183,7 @@ def parse_arguments():
     arguments = parser.parse_args()
     if "TGTKIT_BUILD" not in os.environ:
         parser.error("TGTKIT_BUILD is not set")
-    build = os.environ["TGTKIT_BUILD"]
-    arguments.load = pathlib.Path(build, "tests/bench/iscsiload")
-    subprocess.run(["make", "-s", "-C", build, "tests/bench/iscsiload"], check=True)
+    subprocess.run(["make", "-s", "-C", os.environ["TGTKIT_BUILD"], "tests/bench/iscsiload"], check=True)
     return arguments
 
 

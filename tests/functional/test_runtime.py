@@ -170,13 +170,29 @@ def test_half_a_write_from_everyone_does_not_deadlock(tmp_path):
             task.expect_good()
 
 
-def test_who_never_sends_its_data_gives_way_when_others_wait(tmp_path):
-    """INITIATOR RESPONSE TIMEOUT, and only then: the same silence disturbs nobody while there is memory."""
-    with daemon.serve_targets(tmp_path, daemon.target("null:1G"), memory_limit="16M", workers=1, nop_interval_s=1,
+@contextlib.contextmanager
+def hog_and_other(folder):
+    """Two initiators that share little memory, with short limits for silence."""
+    with daemon.serve_targets(folder, daemon.target("null:1G"), memory_limit="16M", workers=1, nop_interval_s=1,
                               nop_timeout_s=1) as running, \
             Session(running.address, daemon.TARGET) as hog, Session(running.address, daemon.TARGET) as other:
         hog.settle()
         other.settle()
+        yield hog, other
+
+
+def wait_while_all_receive(task, *sessions):
+    deadline = time.monotonic() + 20
+    while not task.done:
+        assert time.monotonic() < deadline, "one initiator holds up another"
+        for session in sessions:
+            if session.connection.has_input(0.05):
+                session.pump()
+
+
+def test_who_never_sends_its_data_gives_way_when_others_wait(tmp_path):
+    """INITIATOR RESPONSE TIMEOUT, and only then: the same silence disturbs nobody while there is memory."""
+    with hog_and_other(tmp_path) as (hog, other):
         alone = hog.start(scsi.write16(0, 2048), bytes(MIB), hold_r2ts=True)
         deadline = time.monotonic() + 3.5
         while time.monotonic() < deadline:
@@ -187,12 +203,7 @@ def test_who_never_sends_its_data_gives_way_when_others_wait(tmp_path):
         while len(alone.r2ts) < 1 or len(held[1].r2ts) < 1:
             hog.pump()
         task = other.start(scsi.write16(0, 2048), bytes(MIB))
-        deadline = time.monotonic() + 20
-        while not task.done:
-            assert time.monotonic() < deadline, "one initiator holds up another"
-            for session in (hog, other):
-                if session.connection.has_input(0.05):
-                    session.pump()
+        wait_while_all_receive(task, hog, other)
         task.expect_good()
         hog.wait(alone).expect_sense(scsi.ABORTED_COMMAND, 0x4B, 0x06)
         for r2t in list(alone.unanswered_r2ts):
@@ -201,11 +212,7 @@ def test_who_never_sends_its_data_gives_way_when_others_wait(tmp_path):
 
 
 def test_who_does_not_even_send_what_it_may_unasked_gives_way_too(tmp_path):
-    with daemon.serve_targets(tmp_path, daemon.target("null:1G"), memory_limit="16M", workers=1, nop_interval_s=1,
-                              nop_timeout_s=1) as running, \
-            Session(running.address, daemon.TARGET) as hog, Session(running.address, daemon.TARGET) as other:
-        hog.settle()
-        other.settle()
+    with hog_and_other(tmp_path) as (hog, other):
         held = []
         for _ in range(4):
             task, unsolicited = hog.prepare_command(scsi.write16(0, 2048), bytes(MIB), immediate_bytes=512)
@@ -214,12 +221,7 @@ def test_who_does_not_even_send_what_it_may_unasked_gives_way_too(tmp_path):
             held.append((task, unsolicited))
         assert hog.nop(b"they have arrived").data == b"they have arrived"
         task = other.start(scsi.write16(0, 2048), bytes(MIB))
-        deadline = time.monotonic() + 20
-        while not task.done:
-            assert time.monotonic() < deadline, "one initiator holds up another"
-            for session in (hog, other):
-                if session.connection.has_input(0.05):
-                    session.pump()
+        wait_while_all_receive(task, hog, other)
         task.expect_good()
         for task, unsolicited in held:
             for request in unsolicited:

@@ -12,7 +12,7 @@ CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 def enter():
     """Starts this program again where only loopback is, with Linux's own default of congestion control.  With bbr, which
-    paces, large transfers take half as much CPU time again, whatever the programs do."""
+    paces, reads of 256 KiB took the daemon 1.4 times the CPU time."""
     if MARK not in os.environ:
         os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], {**os.environ, MARK: "yes"})
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
